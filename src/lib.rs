@@ -1,1 +1,10 @@
+//! Palisade: authorization for applications whose users sign in with Amazon Cognito.
+//!
+//! A pure core and a thin shell. `ARCHITECTURE.md` has the map and the arrows.
 
+// ---- core: no files, no sockets, no clock ----
+pub mod cedar;
+pub mod model;
+// ---- shell: each file touches one part of the world ----
+pub mod clock;
+pub mod telemetry;

@@ -1,0 +1,126 @@
+//! A problem in a file: a value, not an exception, so that all of them can be shown at once.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+/// Something wrong with a file that Palisade reads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The file, as the sources name it (relative to the configuration).
+    pub path: Arc<str>,
+    /// Where in the file, wherever there is a place.
+    #[serde(flatten)]
+    pub place: Option<Place>,
+    /// Whether it stops the revision.
+    pub severity: Severity,
+    /// A stable code in kebab-case, `duplicate-id`, `user-writable-claim`, …
+    pub code: &'static str,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+}
+
+/// A place in a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Place {
+    /// Counted from 1.
+    pub line: usize,
+    /// Counted from 1, in characters.
+    pub column: usize,
+    /// In bytes from the start.
+    pub offset: usize,
+    /// In bytes.
+    pub length: usize,
+}
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The revision cannot serve.
+    Error,
+    /// It can, but somebody should look.
+    Warning,
+}
+
+impl Finding {
+    /// An error about a whole file.
+    pub fn error(path: &Arc<str>, code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            path: Arc::clone(path),
+            place: None,
+            severity: Severity::Error,
+            code,
+            message: message.into(),
+            help: None,
+        }
+    }
+
+    /// A warning about a whole file.
+    pub fn warning(path: &Arc<str>, code: &'static str, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(path, code, message) }
+    }
+
+    /// With its place.
+    #[must_use]
+    pub fn at(self, place: Place) -> Self {
+        Self { place: Some(place), ..self }
+    }
+
+    /// With what to do about it.
+    #[must_use]
+    pub fn help(self, help: impl Into<String>) -> Self {
+        Self { help: Some(help.into()), ..self }
+    }
+
+    /// Whether it stops the revision.
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+}
+
+impl Place {
+    /// The place of `length` bytes at `offset` of `text`; an offset inside a character counts
+    /// as its start, one behind the end as the end.
+    pub fn of(text: &str, offset: usize, length: usize) -> Self {
+        let offset = text.floor_char_boundary(offset.min(text.len()));
+        let before = text.get(..offset).unwrap_or_default();
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Self {
+            line: before.bytes().filter(|byte| *byte == b'\n').count() + 1,
+            column: before.get(line_start..).unwrap_or_default().chars().count() + 1,
+            offset,
+            length,
+        }
+    }
+}
+
+/// `path:line:column: message`, as editors and terminals understand it.
+impl fmt::Display for Finding {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.place {
+            Some(place) => {
+                write!(formatter, "{}:{}:{}: {}", self.path, place.line, place.column, self.message)
+            }
+            None => write!(formatter, "{}: {}", self.path, self.message),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_counts_lines_and_characters_from_one() {
+        let text = "é\nnaïve forbid";
+        let place = Place::of(text, text.find("forbid").unwrap(), 6);
+        assert_eq!((place.line, place.column), (2, 7));
+        assert_eq!(Place::of(text, 1, 0).column, 1, "inside the first character");
+        assert_eq!(Place::of(text, 999, 0).line, 2, "behind the end");
+    }
+}

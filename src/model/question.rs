@@ -1,0 +1,420 @@
+//! The one request body: strict shapes, limits, and nothing that needs a schema.
+
+use std::collections::HashSet;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use super::value::{self, nesting};
+use super::{Limits, Record, Refusal, Token, Value};
+
+/// May this principal do this, to that, under these circumstances?
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// The action's name, short or full.
+    pub action: String,
+    /// What it acts on.
+    pub resource: EntityDescription,
+    /// The circumstances.
+    pub context: Record,
+    /// Further entities on the resource's side.
+    pub entities: Vec<EntityDescription>,
+}
+
+/// An entity by its name.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an entity: {\"type\": …, \"id\": …}")]
+pub struct EntityReference {
+    /// Its type, short or full.
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// Its id.
+    #[serde(deserialize_with = "id")]
+    pub id: String,
+}
+
+/// An entity with what the caller knows of it. What is not given is not described.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "an entity: {\"type\": …, \"id\": …, \"attributes\": …, \"parents\": …}"
+)]
+pub struct EntityDescription {
+    /// Its type, short or full.
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// Its id.
+    #[serde(deserialize_with = "id")]
+    pub id: String,
+    /// Its attributes.
+    #[serde(default, deserialize_with = "value::optional_record")]
+    pub attributes: Option<Record>,
+    /// The entities that it stands in.
+    #[serde(default, deserialize_with = "some")]
+    pub parents: Option<Vec<EntityReference>>,
+    /// Its tags, for types that have them.
+    #[serde(default, deserialize_with = "value::optional_record")]
+    pub tags: Option<Record>,
+}
+
+/// The body of `POST /authorize`.
+#[derive(Debug, Clone)]
+pub struct Body {
+    /// The user's token, for callers that cannot set the header.
+    pub token: Option<Token>,
+    /// What is asked.
+    pub question: Question,
+}
+
+/// The body of `POST /authorize/batch`.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// The user's token, for callers that cannot set the header.
+    pub token: Option<Token>,
+    /// What is asked, in order.
+    pub items: Vec<BatchItem>,
+}
+
+/// One question of a batch, or why it is none.
+#[derive(Debug, Clone)]
+pub struct BatchItem {
+    /// The caller's own name for it.
+    pub id: Option<String>,
+    /// The question, with the shared context and entities in it.
+    pub question: Result<Question, Refusal>,
+}
+
+impl Body {
+    /// Reads a body of at most `limits.body` bytes.
+    pub fn parse(json: &[u8], limits: &Limits) -> Result<Self, Refusal> {
+        let mut body: Written = parse(json, limits)?;
+        if body.id.is_some() {
+            return Err(Refusal::malformed("unknown member `id`: only the items of a batch have one"));
+        }
+        let token = body.token.take();
+        let question = body.into_question();
+        question.check(limits)?;
+        Ok(Self { token, question })
+    }
+}
+
+impl Batch {
+    /// Reads a batch. An item that is wrong by itself spoils none of its neighbours.
+    pub fn parse(json: &[u8], limits: &Limits) -> Result<Self, Refusal> {
+        let batch: WrittenBatch = parse(json, limits)?;
+        if batch.requests.len() > limits.batch_items {
+            return Err(Refusal::malformed(format!(
+                "`requests` holds {} items, more than the {} of a batch: send several",
+                batch.requests.len(),
+                limits.batch_items
+            )));
+        }
+        check_record(&batch.context, limits)?;
+        for entity in &batch.entities {
+            entity.check(limits)?;
+        }
+        let items: Vec<_> = batch
+            .requests
+            .iter()
+            .map(|item| BatchItem::parse(item.get(), &batch.context, &batch.entities, limits))
+            .collect();
+        let own = |question: &Question| question.entities.len().saturating_sub(batch.entities.len());
+        let described: usize = items.iter().flat_map(|item| &item.question).map(own).sum();
+        if described + batch.entities.len() > limits.batch_entities {
+            return Err(Refusal::malformed(format!(
+                "the batch describes more than {} entities",
+                limits.batch_entities
+            )));
+        }
+        let mut ids = HashSet::new();
+        if let Some(id) = items.iter().filter_map(|item| item.id.as_deref()).find(|id| !ids.insert(*id)) {
+            return Err(Refusal::malformed(format!("the id `{id}` is given to two items of `requests`")));
+        }
+        Ok(Self { token: batch.token, items })
+    }
+}
+
+impl BatchItem {
+    fn parse(json: &str, context: &Record, entities: &[EntityDescription], limits: &Limits) -> Self {
+        match read::<Written>(json.as_bytes()) {
+            Ok(item) => {
+                Self { id: item.id.clone(), question: Question::of_item(item, context, entities, limits) }
+            }
+            Err(refusal) => {
+                let id = read::<WrittenId>(json.as_bytes()).ok().and_then(|item| item.id);
+                Self { id, question: Err(refusal) }
+            }
+        }
+    }
+}
+
+impl Question {
+    fn of_item(
+        item: Written,
+        context: &Record,
+        entities: &[EntityDescription],
+        limits: &Limits,
+    ) -> Result<Self, Refusal> {
+        if item.token.is_some() {
+            return Err(Refusal::malformed("unknown member `token`: the batch has one token for all"));
+        }
+        let mut question = item.into_question();
+        for (name, value) in context {
+            if question.context.insert(name.clone(), value.clone()).is_some() {
+                return Err(Refusal::malformed(format!(
+                    "`context.{name}` is given by the batch and by the item"
+                )));
+            }
+        }
+        question.entities.extend_from_slice(entities);
+        question.check(limits).map(|()| question)
+    }
+
+    fn check(&self, limits: &Limits) -> Result<(), Refusal> {
+        check_id(&self.action, "action", limits)?;
+        self.resource.check(limits)?;
+        check_record(&self.context, limits)?;
+        if self.entities.len() > limits.entities {
+            return Err(Refusal::malformed(format!(
+                "`entities` describes {} entities, more than the {} of a request",
+                self.entities.len(),
+                limits.entities
+            )));
+        }
+        self.entities.iter().try_for_each(|entity| entity.check(limits))
+    }
+}
+
+impl EntityReference {
+    fn check(&self, limits: &Limits) -> Result<(), Refusal> {
+        check_id(&self.type_name, "type", limits)?;
+        check_id(&self.id, "id", limits)
+    }
+}
+
+impl EntityDescription {
+    /// Whether more than its name is given.
+    pub fn describes(&self) -> bool {
+        self.attributes.is_some() || self.parents.is_some() || self.tags.is_some()
+    }
+
+    fn check(&self, limits: &Limits) -> Result<(), Refusal> {
+        check_id(&self.type_name, "type", limits)?;
+        check_id(&self.id, "id", limits)?;
+        for record in [&self.attributes, &self.tags].into_iter().flatten() {
+            check_record(record, limits)?;
+        }
+        let parents = self.parents.as_deref().unwrap_or_default();
+        if parents.len() > limits.parents {
+            return Err(Refusal::malformed(format!(
+                "`parents` of `{}` holds {} entities, more than {}",
+                self.id,
+                parents.len(),
+                limits.parents
+            )));
+        }
+        parents.iter().try_for_each(|parent| parent.check(limits))
+    }
+}
+
+fn check_id(text: &str, member: &str, limits: &Limits) -> Result<(), Refusal> {
+    if text.len() > limits.id {
+        return Err(Refusal::malformed(format!(
+            "`{member}` has {} bytes, more than {}",
+            text.len(),
+            limits.id
+        )));
+    }
+    Ok(())
+}
+
+fn check_record(record: &Record, limits: &Limits) -> Result<(), Refusal> {
+    record.iter().try_for_each(|(name, value)| {
+        check_id(name, "a member's name", limits)?;
+        check_value(value, limits)
+    })
+}
+
+fn check_value(value: &Value, limits: &Limits) -> Result<(), Refusal> {
+    match value {
+        Value::String(text) if text.len() > limits.string => {
+            Err(Refusal::malformed(format!("a string has {} bytes, more than {}", text.len(), limits.string)))
+        }
+        Value::Bool(_) | Value::Long(_) | Value::String(_) => Ok(()),
+        Value::Set(values) if values.len() > limits.set => Err(Refusal::malformed(format!(
+            "an array has {} elements, more than {}",
+            values.len(),
+            limits.set
+        ))),
+        Value::Set(values) => values.iter().try_for_each(|value| check_value(value, limits)),
+        Value::Record(record) => check_record(record, limits),
+    }
+}
+
+fn parse<T: DeserializeOwned>(json: &[u8], limits: &Limits) -> Result<T, Refusal> {
+    let depth = nesting(json);
+    if depth > limits.depth {
+        return Err(Refusal::malformed(format!("the JSON nests {depth} deep, more than {}", limits.depth)));
+    }
+    read(json)
+}
+
+fn read<T: DeserializeOwned>(json: &[u8]) -> Result<T, Refusal> {
+    serde_json::from_slice(json).map_err(|error| Refusal::malformed(in_our_words(&error)))
+}
+
+/// Serde repeats the value that it did not expect, and that value can be a token put into the
+/// wrong place.
+fn in_our_words(error: &serde_json::Error) -> String {
+    let text = error
+        .to_string()
+        .replace("unknown field", "unknown member")
+        .replace("missing field", "missing member")
+        .replace("duplicate field", "duplicate member");
+    match (text.find("string \""), text.rfind("\", expected")) {
+        (Some(start), Some(end)) => {
+            let (before, after) =
+                (text.get(..start).unwrap_or_default(), text.get(end + 1..).unwrap_or_default());
+            format!("{before}a string{after}")
+        }
+        _ => text,
+    }
+}
+
+fn id<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::String(id) => Ok(id),
+        Value::Long(_) => Err(serde::de::Error::custom("an id is a string: write the number as a string")),
+        Value::Bool(_) | Value::Set(_) | Value::Record(_) => {
+            Err(serde::de::Error::custom("an id is a string"))
+        }
+    }
+}
+
+fn some<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+/// A question as it is written, alone or as an item of a batch: the members of both, because
+/// serde cannot refuse unknown members of a flattened struct.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object with `action` and `resource`")]
+struct Written {
+    token: Option<Token>,
+    id: Option<String>,
+    action: String,
+    resource: EntityDescription,
+    #[serde(default, deserialize_with = "value::record")]
+    context: Record,
+    #[serde(default)]
+    entities: Vec<EntityDescription>,
+}
+
+/// What is still read of an item that is wrong: its name, so that the answer can carry it.
+#[derive(Deserialize)]
+struct WrittenId {
+    id: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object with `requests`")]
+struct WrittenBatch {
+    token: Option<Token>,
+    requests: Vec<Box<RawValue>>,
+    #[serde(default, deserialize_with = "value::record")]
+    context: Record,
+    #[serde(default)]
+    entities: Vec<EntityDescription>,
+}
+
+impl Written {
+    fn into_question(self) -> Question {
+        Question {
+            action: self.action,
+            resource: self.resource,
+            context: self.context,
+            entities: self.entities,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"{"action": "updateProduct", "resource": {"type": "Product", "id": "p-42"}}"#;
+
+    fn refused(json: &str) -> String {
+        Body::parse(json.as_bytes(), &Limits::default()).unwrap_err().detail
+    }
+
+    #[test]
+    fn the_least_question_has_an_action_and_a_resource() {
+        let body = Body::parse(GOOD.as_bytes(), &Limits::default()).unwrap();
+        assert_eq!(body.question.action, "updateProduct");
+        assert!(!body.question.resource.describes());
+    }
+
+    #[test]
+    fn a_wrong_shape_is_named() {
+        assert!(refused("").contains("EOF"));
+        assert!(refused(r#"{"action": "a"}"#).starts_with("missing member `resource`"));
+        assert!(
+            refused(r#"{"action": "a", "resource": {"type": "T", "id": 7}}"#)
+                .contains("write the number as a string")
+        );
+        assert!(refused(r#"{"action": "a", "action": "b"}"#).starts_with("duplicate member `action`"));
+        assert!(refused(&GOOD.replace('}', r#", "parent": []}"#)).starts_with("unknown member `parent`"));
+        assert!(refused(&GOOD.replace("}}", r#"}, "id": "x"}"#)).starts_with("unknown member `id`"));
+        assert!(
+            refused(&GOOD.replace("}}", r#"}, "context": {"a": 1, "a": 2}}"#)).contains("`a` is given twice")
+        );
+        assert!(refused(&GOOD.replace("}}", r#"}, "context": null}"#)).contains("null"));
+        assert!(refused(&format!("{GOOD} x")).contains("trailing"));
+        assert!(refused(&"[".repeat(100_000)).contains("nests 100000 deep"));
+    }
+
+    #[test]
+    fn a_token_in_the_wrong_place_is_not_repeated() {
+        let detail = refused(r#"{"action": "a", "resource": "eyJhbGciOi\"JSUzI1NiJ9"}"#);
+        assert!(!detail.contains("eyJ"), "{detail}");
+        assert!(detail.contains("a string, expected an entity"), "{detail}");
+    }
+
+    #[test]
+    fn what_is_too_large_is_refused_with_its_limit() {
+        let long = "x".repeat(16 * 1024 + 1);
+        assert!(refused(&GOOD.replace("p-42", &long)).contains("more than 512"));
+        let context = |value: &str| GOOD.replace("}}", &format!(r#"}}, "context": {{"a": {value}}}}}"#));
+        assert!(refused(&context(&format!("\"{long}\""))).contains("more than 16384"));
+        assert!(refused(&context(&format!("[{}1]", "1,".repeat(1_000)))).contains("1001 elements"));
+        let entities = vec![r#"{"type": "T", "id": "i"}"#; 257].join(",");
+        assert!(
+            refused(&GOOD.replace("}}", &format!(r#"}}, "entities": [{entities}]}}"#)))
+                .contains("257 entities")
+        );
+    }
+
+    #[test]
+    fn an_item_of_a_batch_that_is_wrong_spoils_no_neighbour() {
+        let json = format!(
+            r#"{{"requests": [{GOOD}, {{"id": "row-2", "action": 7}}], "context": {{"ip": "::1"}}}}"#
+        );
+        let batch = Batch::parse(json.as_bytes(), &Limits::default()).unwrap();
+        let [first, second] = batch.items.as_slice() else { panic!("two items") };
+        assert_eq!(first.question.as_ref().unwrap().context.len(), 1);
+        assert_eq!(second.id.as_deref(), Some("row-2"));
+        assert!(second.question.is_err());
+    }
+
+    #[test]
+    fn a_batch_names_each_item_once() {
+        let item = GOOD.replace("}}", r#"}, "id": "row-1"}"#);
+        let json = format!(r#"{{"requests": [{item}, {item}]}}"#);
+        let refusal = Batch::parse(json.as_bytes(), &Limits::default()).unwrap_err();
+        assert!(refusal.detail.contains("`row-1` is given to two items"));
+    }
+}

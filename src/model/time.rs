@@ -1,0 +1,122 @@
+//! Points in time and lengths of time, as configuration, tokens and records write them.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// A point in time: milliseconds since 1970 in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// From milliseconds since 1970.
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since 1970.
+    pub const fn millis(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds since 1970, rounded down: what a JWT's `NumericDate` counts (RFC 7519, section 2).
+    pub const fn seconds(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    /// The time since `earlier`; nothing where the clock has been set back behind it.
+    pub fn since(self, earlier: Self) -> Option<Duration> {
+        u64::try_from(self.0.checked_sub(earlier.0)?).ok().map(Duration::from_millis)
+    }
+
+    /// Reads RFC 3339, as a test or a replay gives it.
+    pub fn parse(text: &str) -> Option<Self> {
+        text.parse::<jiff::Timestamp>().ok().map(|time| Self(time.as_millisecond()))
+    }
+}
+
+/// RFC 3339 in UTC with milliseconds: `2026-11-23T09:30:00.125Z`.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_millisecond(self.0) {
+            Ok(time) => write!(formatter, "{time:.3}"),
+            Err(_) => write!(formatter, "{}ms", self.0),
+        }
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// One reading of both clocks: the wall clock, which can be set, and the monotonic one, which
+/// can stand still while a machine sleeps. Ages are the larger of the two.
+#[derive(Debug, Clone, Copy)]
+pub struct Now {
+    /// What the wall clock shows.
+    pub wall: Timestamp,
+    /// Time since the process started, never going back.
+    pub monotonic: Duration,
+}
+
+impl Now {
+    /// How old something of `then` is. A wall clock behind `then` counts as older than anything.
+    pub fn age_of(self, then: Self) -> Duration {
+        let monotonic = self.monotonic.saturating_sub(then.monotonic);
+        self.wall.since(then.wall).map_or(Duration::MAX, |wall| wall.max(monotonic))
+    }
+}
+
+/// A length of time as configuration writes it: `250ms`, `5s`, `10m`, `24h`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Period(pub Duration);
+
+impl<'de> Deserialize<'de> for Period {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse::<jiff::SignedDuration>()
+            .ok()
+            .and_then(|duration| Duration::try_from(duration).ok())
+            .map(Self)
+            .ok_or_else(|| {
+                de::Error::custom(format_args!(
+                    "`{text}` is not a length of time: write `250ms`, `5s`, `10m` or `24h`"
+                ))
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timestamp_is_written_with_milliseconds_and_read_back() {
+        let time = Timestamp::from_millis(1_795_426_200_125);
+        assert_eq!(time.to_string(), "2026-11-23T09:30:00.125Z");
+        assert_eq!(Timestamp::parse("2026-11-23T09:30:00.125Z"), Some(time));
+        assert_eq!(Timestamp::from_millis(1_795_426_200_000).to_string(), "2026-11-23T09:30:00.000Z");
+        assert_eq!(Timestamp::from_millis(-1).seconds(), -1);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_makes_things_stale_not_fresh() {
+        let then = Now { wall: Timestamp::from_millis(10_000), monotonic: Duration::from_secs(1) };
+        let set_back = Now { wall: Timestamp::from_millis(9_000), monotonic: Duration::from_secs(2) };
+        let frozen = Now { wall: Timestamp::from_millis(70_000), monotonic: Duration::from_secs(2) };
+        assert_eq!(set_back.age_of(then), Duration::MAX);
+        assert_eq!(frozen.age_of(then), Duration::from_secs(60));
+    }
+
+    #[test]
+    fn periods_are_read_with_their_units() {
+        let read = |text: &str| serde_json::from_value::<Period>(text.into()).map(|period| period.0);
+        assert_eq!(read("250ms").unwrap(), Duration::from_millis(250));
+        assert_eq!(read("24h").unwrap(), Duration::from_hours(24));
+        assert!(read("5").unwrap_err().to_string().contains("is not a length of time"));
+        assert!(read("-5s").is_err());
+    }
+}
