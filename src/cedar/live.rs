@@ -1,0 +1,40 @@
+//! The swap point: one writer publishes snapshots, any number of readers take the current one.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::Snapshot;
+
+/// The write end, held by whoever reloads.
+#[derive(Debug)]
+pub struct Publisher(Arc<ArcSwap<Snapshot>>);
+
+/// The read end, held by whoever decides.
+#[derive(Debug, Clone)]
+pub struct Snapshots(Arc<ArcSwap<Snapshot>>);
+
+/// Both ends, around the first snapshot: there is never none.
+pub fn channel(first: Arc<Snapshot>) -> (Publisher, Snapshots) {
+    let current = Arc::new(ArcSwap::new(first));
+    (Publisher(Arc::clone(&current)), Snapshots(current))
+}
+
+impl Publisher {
+    /// Puts a snapshot in force. Decisions that run finish under the one they took.
+    pub fn publish(&self, snapshot: Arc<Snapshot>) {
+        self.0.store(snapshot);
+    }
+
+    /// The snapshot in force.
+    pub fn current(&self) -> Arc<Snapshot> {
+        self.0.load_full()
+    }
+}
+
+impl Snapshots {
+    /// The snapshot in force, to be taken once per decision.
+    pub fn current(&self) -> Arc<Snapshot> {
+        self.0.load_full()
+    }
+}
