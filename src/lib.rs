@@ -7,4 +7,5 @@ pub mod cedar;
 pub mod model;
 // ---- shell: each file touches one part of the world ----
 pub mod clock;
+pub mod identity;
 pub mod telemetry;

@@ -1,6 +1,6 @@
 //! The texts that a decision is made under, with their paths, and their revision.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -78,8 +78,11 @@ impl Sources {
             }
         }
         field(&mut digest, &serde_json::to_string(&self.settings).unwrap_or_default());
-        let hexadecimal = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        Revision(format!("sha256:{hexadecimal}").into())
+        let mut text = "sha256:".to_owned();
+        for byte in digest.finalize() {
+            let _infallible = write!(text, "{byte:02x}");
+        }
+        Revision(text.into())
     }
 }
 
