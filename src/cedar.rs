@@ -17,6 +17,8 @@ mod json;
 mod lexer;
 pub mod limits;
 pub mod live;
+#[cfg(test)]
+mod oracle;
 mod policies;
 mod principal;
 mod resolved;
