@@ -16,6 +16,7 @@ mod answer;
 mod case;
 
 use answer::ItemAnswer;
+pub(crate) use answer::new_uuid;
 pub use answer::{Answer, BatchAnswer, DecisionId};
 use case::{Case, JudgedItem};
 

@@ -9,5 +9,6 @@ pub mod model;
 pub mod audit;
 pub mod clock;
 pub mod decision;
+pub mod http;
 pub mod identity;
 pub mod telemetry;

@@ -111,17 +111,23 @@ impl Judgement {
 impl DecisionId {
     /// A new one, of that time.
     pub(super) fn new(now: Now) -> Self {
-        let seconds = u64::try_from(now.wall.seconds()).unwrap_or_default();
-        let nanos = u32::try_from(now.wall.millis().rem_euclid(1_000) * 1_000_000).unwrap_or_default();
-        let mut text = [0; Hyphenated::LENGTH];
-        Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, seconds, nanos)).hyphenated().encode_lower(&mut text);
-        Self(text)
+        Self(new_uuid(now))
     }
 
     /// Lower case, with hyphens.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
+}
+
+/// A new `UUIDv7` of that time, as text.
+pub(crate) fn new_uuid(now: Now) -> [u8; Hyphenated::LENGTH] {
+    let seconds = u64::try_from(now.wall.seconds()).unwrap_or_default();
+    let nanos = u32::try_from(now.wall.millis().rem_euclid(1_000) * 1_000_000).unwrap_or_default();
+    let uuid = Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, seconds, nanos));
+    let mut text = [0; Hyphenated::LENGTH];
+    uuid.hyphenated().encode_lower(&mut text);
+    text
 }
 
 impl fmt::Display for DecisionId {
