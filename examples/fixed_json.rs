@@ -9,7 +9,8 @@ const ANSWER: &str = r#"{"decision":"allow","reason":"permitted","policies":["ad
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    let app = Router::new().route("/authorize", post(|_: Bytes| async { ([(CONTENT_TYPE, "application/json")], ANSWER) }));
+    let app = Router::new()
+        .route("/authorize", post(|_: Bytes| async { ([(CONTENT_TYPE, "application/json")], ANSWER) }));
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8190".to_owned());
     let listener = std::net::TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;

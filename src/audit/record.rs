@@ -227,8 +227,7 @@ impl Lines {
     /// Adds a line behind the others.
     pub fn push(&mut self, line: &Line<'_>) -> Result<(), AuditError> {
         let start = self.bytes.len();
-        let written =
-            line.serialize(&mut serde_json::Serializer::with_formatter(&mut self.bytes, Printable));
+        let written = line.serialize(&mut serde_json::Serializer::with_formatter(&mut self.bytes, Printable));
         if let Err(error) = written {
             self.bytes.truncate(start);
             return Err(AuditError::Encoding(error.to_string().into()));
@@ -285,10 +284,7 @@ fn errors<S: serde::Serializer>(errors: &[PolicyError], serializer: S) -> Result
     list.end()
 }
 
-fn entities<S: serde::Serializer>(
-    entities: &[EntityDescription],
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
+fn entities<S: serde::Serializer>(entities: &[EntityDescription], serializer: S) -> Result<S::Ok, S::Error> {
     #[derive(Serialize)]
     struct Written<'a> {
         #[serde(rename = "type")]
