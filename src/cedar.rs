@@ -1,20 +1,33 @@
 //! The door to the engine, the only home of `cedar_policy`: sources in, snapshots out, and
 //! evaluations under them.
 
+mod ancestry;
+mod case;
+mod check;
+mod claims;
 pub mod compile;
+mod entities;
 pub mod explain;
 mod findings;
 pub mod format;
+pub mod given;
 mod ids;
+mod index;
+mod json;
 mod lexer;
-mod limits;
+pub mod limits;
 pub mod live;
+mod policies;
+mod principal;
+mod resolved;
+mod schema;
 pub mod snapshot;
 pub mod sources;
 mod statements;
+mod wording;
 
 pub use compile::{Compiled, compile};
-pub use limits::{COMPILE_STACK, EVALUATION_STACK};
+pub use given::Given;
 pub use live::{Publisher, Snapshots};
 pub use snapshot::Snapshot;
 pub use sources::{ForbidErrors, Revision, Settings, Source, Sources};

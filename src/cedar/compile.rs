@@ -2,7 +2,16 @@
 
 use std::sync::Arc;
 
-use super::{Snapshot, Sources};
+use cedar_policy::{SchemaFragment, ValidationMode, Validator};
+
+use super::entities::Store;
+use super::index::Index;
+use super::limits::{self, COMPILE_STACK};
+use super::policies::Policies;
+use super::principal::Plans;
+use super::schema::Schema;
+use super::snapshot::Principals;
+use super::{Snapshot, Source, Sources, findings, resolved};
 use crate::model::{Finding, Limits};
 
 /// A revision that may serve, with what somebody should look at all the same.
@@ -18,6 +27,167 @@ pub struct Compiled {
 ///
 /// # Errors
 /// All findings, errors and warnings, sorted by place; at least one is an error.
-pub fn compile(sources: &Sources, _: &Limits) -> Result<Compiled, Vec<Finding>> {
-    Ok(Compiled { snapshot: Arc::new(Snapshot { revision: sources.revision() }), warnings: Vec::new() })
+pub fn compile(sources: &Sources, limits: &Limits) -> Result<Compiled, Vec<Finding>> {
+    let over = over_limits(sources, limits);
+    if over.iter().any(Finding::is_error) {
+        return Err(sorted(over));
+    }
+    on_a_big_stack(|| compile_here(sources, limits))
+}
+
+/// Runs something on a thread whose stack carries every text within the limits.
+pub(super) fn on_a_big_stack<T: Send>(
+    work: impl FnOnce() -> Result<T, Vec<Finding>> + Send,
+) -> Result<T, Vec<Finding>> {
+    let failed = |what: String| vec![Finding::error(&Arc::from("palisade"), "internal", what)];
+    std::thread::scope(|scope| {
+        let builder = std::thread::Builder::new().name("compile".to_owned()).stack_size(COMPILE_STACK);
+        let thread = builder
+            .spawn_scoped(scope, work)
+            .map_err(|error| failed(format!("no thread to compile on: {error}")))?;
+        thread.join().unwrap_or_else(|_| Err(failed("the compiler stopped in the middle".to_owned())))
+    })
+}
+
+fn over_limits(sources: &Sources, limits: &Limits) -> Vec<Finding> {
+    let mut found = Vec::new();
+    found.extend(sources.policies.iter().flat_map(|source| limits::policy_text(source, limits)));
+    found.extend(sources.schema.iter().flat_map(|source| limits::schema_text(source, limits)));
+    let jsons = sources.links.iter().chain(&sources.entities);
+    found.extend(jsons.flat_map(|source| limits::json_text(source, limits.file)));
+    let total: usize = sources.policies.iter().map(|source| source.text.len()).sum();
+    if total > limits.policies
+        && let Some(source) = sources.policies.first()
+    {
+        let message = format!("the policy files have {total} bytes in all, more than {}", limits.policies);
+        found.push(Finding::error(&source.path, "too-large", message).help("raise `limits.policies`"));
+    }
+    found
+}
+
+fn compile_here(sources: &Sources, limits: &Limits) -> Result<Compiled, Vec<Finding>> {
+    let (policies, mut found) = Policies::read(&sources.policies, &sources.links);
+    let schema = read_schema(&sources.schema, &sources.settings.namespace).map_err(|of_schema| {
+        found.extend(of_schema);
+        sorted(std::mem::take(&mut found))
+    });
+    let (cedar, schema) = schema?;
+    found.extend(reserved_context(&schema, &sources.schema));
+    found.extend(validate(&policies, cedar.clone(), &schema, sources));
+
+    let (plans, of_plans) = Plans::of(&sources.settings.issuers, &schema);
+    found.extend(of_plans);
+    let (store, of_store) = Store::read(&sources.entities, &schema, &plans.supplied(), limits);
+    found.extend(of_store);
+    let index = Index::of(&policies.set, &schema, &store).map_err(|error| {
+        vec![Finding::error(
+            &Arc::from("palisade"),
+            "internal",
+            format!("the policies could not be indexed: {error}"),
+        )]
+    })?;
+    if found.iter().any(Finding::is_error) {
+        return Err(sorted(found));
+    }
+    let snapshot = Snapshot {
+        revision: sources.revision(),
+        cedar,
+        schema,
+        plans,
+        store,
+        index,
+        policies: policies.infos,
+        forbid_errors: sources.settings.forbid_errors,
+        limits: limits.clone(),
+        principals: Principals::default(),
+    };
+    Ok(Compiled { snapshot: Arc::new(snapshot), warnings: sorted(found) })
+}
+
+/// One schema from any number of files; several may speak of one namespace.
+fn read_schema(sources: &[Source], namespace: &str) -> Result<(cedar_policy::Schema, Schema), Vec<Finding>> {
+    let Some(first) = sources.first() else {
+        let message = "there is no schema: a decision without one could not be checked";
+        return Err(vec![
+            Finding::error(&Arc::from("schema"), "no-schema", message).help("write a `.cedarschema` file"),
+        ]);
+    };
+    let mut fragments = Vec::new();
+    let mut found = Vec::new();
+    for source in sources {
+        match SchemaFragment::from_cedarschema_str(&source.text) {
+            Ok((fragment, _)) => fragments.push(fragment),
+            Err(error) => found.extend(findings::from_diagnostic(source, "schema", &error)),
+        }
+    }
+    if !found.is_empty() {
+        return Err(found);
+    }
+    let cedar = cedar_policy::Schema::from_schema_fragments(fragments.clone()).map_err(|error| {
+        let source = sources.iter().find(|source| findings::is_about(source, &error)).unwrap_or(first);
+        findings::from_diagnostic(source, "schema", &error)
+    })?;
+    let schema = resolved::resolve(fragments).and_then(|resolved| Schema::of(&cedar, &resolved, namespace));
+    schema
+        .map(|schema| (cedar, schema))
+        .map_err(|message| vec![Finding::error(&first.path, "schema", message)])
+}
+
+/// Members of the context that are the server's, declared so that nobody can ever give them.
+fn reserved_context(schema: &Schema, sources: &[Source]) -> Option<Finding> {
+    let message = schema.actions().find_map(|action| super::case::reserved_context(action))?;
+    let path = sources.first().map(|source| &source.path)?;
+    Some(
+        Finding::warning(path, "reserved-context", message)
+            .help("declare it as `now: datetime`, or rename it"),
+    )
+}
+
+/// Strict validation, each finding in the file of its policy.
+fn validate(
+    policies: &Policies,
+    cedar: cedar_policy::Schema,
+    schema: &Schema,
+    sources: &Sources,
+) -> Vec<Finding> {
+    let result = Validator::new(cedar).validate(&policies.set, ValidationMode::Strict);
+    let known: Vec<String> =
+        schema.type_names().chain(schema.actions().map(|action| action.name.to_string())).collect();
+    let source_of = |id: &cedar_policy::PolicyId| {
+        let info = policies.info(AsRef::<str>::as_ref(id))?;
+        let mut files = sources.policies.iter().chain(&sources.links);
+        files.find(|source| source.path == info.path).map(|source| (source, info.place))
+    };
+    let mut found = Vec::new();
+    for error in result.validation_errors() {
+        if let Some((source, place)) = source_of(error.policy_id()) {
+            found.extend(findings::of_policy(source, place, "validation", error, &known));
+        } else {
+            found.push(Finding::error(
+                &Arc::from("policies"),
+                "validation",
+                findings::plain(&error.to_string()),
+            ));
+        }
+    }
+    for warning in result.validation_warnings() {
+        if let Some((source, place)) = source_of(warning.policy_id()) {
+            let warnings = findings::of_policy(source, place, "validation", warning, &known);
+            found.extend(
+                warnings
+                    .into_iter()
+                    .map(|finding| Finding { severity: crate::model::Severity::Warning, ..finding }),
+            );
+        }
+    }
+    found
+}
+
+fn sorted(mut found: Vec<Finding>) -> Vec<Finding> {
+    found.sort_by(|left, right| {
+        let place = |finding: &Finding| finding.place.map(|place| place.offset);
+        (&left.path, place(left)).cmp(&(&right.path, place(right)))
+    });
+    found.dedup();
+    found
 }

@@ -1,11 +1,14 @@
 //! An evaluation in words: who the principal was, and what each determining policy says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use cedar_policy::{Effect, Entities, Entity};
 use serde::Serialize;
 
-use crate::model::{TokenUse, Value};
+use super::policies::PolicyInfo;
+use super::principal::Principal;
+use crate::model::{Evaluation, Identity, Record, TokenUse};
 
 /// The principal as Palisade saw it, and the policies that determined the decision.
 #[derive(Debug, Clone, Serialize)]
@@ -28,7 +31,7 @@ pub struct ExplainedPrincipal {
     /// Its ancestors.
     pub groups: Vec<ExplainedGroup>,
     /// Its attributes, as Cedar writes them in JSON.
-    pub attributes: BTreeMap<String, Value>,
+    pub attributes: Record,
 }
 
 /// An ancestor of the principal.
@@ -74,4 +77,69 @@ pub struct ExplainedError {
     pub policy: Arc<str>,
     /// The engine's words.
     pub message: String,
+}
+
+/// Puts the explanation of one evaluation together.
+pub(super) fn explanation(
+    policies: &HashMap<Arc<str>, PolicyInfo>,
+    identity: &Identity,
+    principal: &Principal,
+    evaluation: &Evaluation,
+) -> Explanation {
+    let error = |error: &crate::model::PolicyError| ExplainedError {
+        policy: Arc::clone(&error.policy),
+        message: error.text.clone(),
+    };
+    Explanation {
+        principal: explained_principal(identity, principal),
+        policies: evaluation
+            .policies
+            .iter()
+            .filter_map(|id| policies.get(id))
+            .map(explained_policy)
+            .collect(),
+        errors: evaluation.errors.iter().map(error).collect(),
+    }
+}
+
+fn explained_principal(identity: &Identity, principal: &Principal) -> ExplainedPrincipal {
+    let closure = Entities::from_entities(principal.entities.iter().cloned(), None).unwrap_or_default();
+    let mut groups: Vec<_> = closure
+        .ancestors(&principal.uid)
+        .into_iter()
+        .flatten()
+        .map(|uid| ExplainedGroup {
+            uid: uid.to_string(),
+            from: if principal.token_groups.contains(uid) { GroupOrigin::Token } else { GroupOrigin::Stored },
+        })
+        .collect();
+    groups.sort_unstable_by(|left, right| left.uid.cmp(&right.uid));
+    ExplainedPrincipal {
+        uid: principal.uid.to_string(),
+        token_use: identity.token_use,
+        groups,
+        attributes: closure.get(&principal.uid).map(attributes).unwrap_or_default(),
+    }
+}
+
+fn attributes(entity: &Entity) -> Record {
+    let json = entity.to_json_value().unwrap_or_default();
+    json.get("attrs")
+        .cloned()
+        .and_then(|attributes| serde_json::from_value(attributes).ok())
+        .unwrap_or_default()
+}
+
+fn explained_policy(info: &PolicyInfo) -> ExplainedPolicy {
+    ExplainedPolicy {
+        id: Arc::clone(&info.id),
+        effect: match info.effect {
+            Effect::Permit => "permit",
+            Effect::Forbid => "forbid",
+        },
+        path: Arc::clone(&info.path),
+        line: info.place.line,
+        column: info.place.column,
+        annotations: info.annotations.clone(),
+    }
 }

@@ -26,8 +26,11 @@ pub struct Sources {
 /// One file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
-    /// Its path below its folder's parent, as findings name it: `policies/product.cedar`.
+    /// Its path as findings name it, from where the configuration stands: `policies/product.cedar`.
     pub path: Arc<str>,
+    /// Its path below the configured folder: `product.cedar`. Ids and the revision go by it, so
+    /// that neither changes with the place of the folder.
+    pub name: Arc<str>,
     /// Its text.
     pub text: Arc<str>,
 }
@@ -69,11 +72,11 @@ impl Sources {
             ("entities", &self.entities),
         ] {
             let mut sources: Vec<_> = sources.iter().collect();
-            sources.sort_unstable_by_key(|source| &source.path);
+            sources.sort_unstable_by_key(|source| &source.name);
             field(&mut digest, kind);
             digest.update(u64::try_from(sources.len()).unwrap_or(u64::MAX).to_be_bytes());
             for source in sources {
-                field(&mut digest, &source.path);
+                field(&mut digest, &source.name);
                 field(&mut digest, &source.text);
             }
         }
@@ -110,7 +113,7 @@ mod tests {
     use super::*;
 
     fn source(path: &str, text: &str) -> Source {
-        Source { path: path.into(), text: text.into() }
+        Source { path: format!("policies/{path}").into(), name: path.into(), text: text.into() }
     }
 
     #[test]

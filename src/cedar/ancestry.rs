@@ -1,0 +1,36 @@
+//! How many generations stand above an entity, judged before Cedar computes the closure, which
+//! takes time and memory for every generation: a chain of 10,000 takes 55 s and 10 GB.
+
+use std::collections::HashMap;
+
+use cedar_policy::EntityUid;
+
+/// The first of the entities that has more than `limit` generations of ancestors, as one that
+/// stands in itself has. `parents` knows the near ones.
+pub(super) fn first_too_deep<'a>(
+    uids: impl IntoIterator<Item = &'a EntityUid>,
+    parents: impl Fn(&EntityUid) -> Option<&'a [EntityUid]>,
+    limit: usize,
+) -> Option<&'a EntityUid> {
+    let mut depths = HashMap::new();
+    uids.into_iter().find(|uid| depth(uid, &parents, limit, &mut depths).is_none())
+}
+
+/// Recurses no deeper than `left`; none where the generations are more.
+fn depth<'a>(
+    uid: &'a EntityUid,
+    parents: &impl Fn(&EntityUid) -> Option<&'a [EntityUid]>,
+    left: usize,
+    depths: &mut HashMap<&'a EntityUid, usize>,
+) -> Option<usize> {
+    let mut deepest = 0;
+    if let Some(known) = depths.get(uid) {
+        deepest = *known;
+    } else {
+        for parent in parents(uid).unwrap_or_default() {
+            deepest = deepest.max(depth(parent, parents, left.checked_sub(1)?, depths)? + 1);
+        }
+        depths.insert(uid, deepest);
+    }
+    (deepest <= left).then_some(deepest)
+}

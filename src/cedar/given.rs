@@ -1,0 +1,56 @@
+//! A request whose principal and entities are given as they are, in Cedar's own JSON: the form of
+//! Cedar's test suites. Never fed by a request from outside.
+
+use std::str::FromStr;
+
+use cedar_policy::entities_errors::EntitiesError;
+use cedar_policy::{Context, Entities, EntityUid, Request};
+
+use super::Snapshot;
+use super::case::Case;
+use crate::model::Evaluation;
+
+/// A request in Cedar's own words.
+#[derive(Debug, Clone, Copy)]
+pub struct Given<'a> {
+    /// `User::"alice"`.
+    pub principal: &'a str,
+    /// `Action::"view"`.
+    pub action: &'a str,
+    /// `Photo::"p-1"`.
+    pub resource: &'a str,
+    /// The context in Cedar's JSON.
+    pub context: &'a str,
+    /// The entities in Cedar's JSON, the principal's included.
+    pub entities: &'a str,
+}
+
+impl Snapshot {
+    /// Evaluates a request as it is given: no token, no plan, no checks beyond Cedar's own parsers.
+    /// Values are typed by the schema where they conform to it, and taken as written where not.
+    ///
+    /// # Errors
+    /// A part of it is not in Cedar's format.
+    pub fn evaluate_given(&self, given: &Given<'_>) -> Result<Evaluation, String> {
+        let uid = |text: &str| EntityUid::from_str(text).map_err(|error| format!("`{text}`: {error}"));
+        let action = uid(given.action)?;
+        let context = Context::from_json_str(given.context, Some((&self.cedar, &action)))
+            .or_else(|_| Context::from_json_str(given.context, None))
+            .map_err(|error| format!("context: {error}"))?;
+        let entities = Entities::from_json_str(given.entities, Some(&self.cedar))
+            .or_else(|_| self.untyped(given.entities))
+            .map_err(|error| format!("entities: {error}"))?;
+        let request = Request::new(uid(given.principal)?, action, uid(given.resource)?, context, None)
+            .map_err(|error| error.to_string())?;
+        Ok(self.judge(&Case { request, entities }))
+    }
+
+    /// Entities that do not conform to the schema, with the schema's actions.
+    fn untyped(&self, entities: &str) -> Result<Entities, EntitiesError> {
+        let actions = self.cedar.action_entities()?;
+        let given = Entities::from_json_str(entities, None)?;
+        let missing: Vec<_> =
+            actions.into_iter().filter(|action| given.get(&action.uid()).is_none()).collect();
+        given.add_entities(missing, None)
+    }
+}

@@ -1,0 +1,380 @@
+//! From an identity to the principal's entity, by a plan that is made once per snapshot, and the
+//! principal's sealed closure: what no request may describe.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use cedar_policy::{Entity, EntityTypeName, EntityUid, RestrictedExpression};
+
+use super::check::Members;
+use super::claims::{convert, convertible};
+use super::entities::{Store, Supplied};
+use super::schema::{EntityType, Schema, Type};
+use crate::model::suggestion::did_you_mean;
+use crate::model::{Finding, Identity, Issuer, Kind, MappedClaim, Refusal, RefusalCode, Value};
+
+/// A principal that is ready for any number of requests.
+#[derive(Debug)]
+pub(super) struct Principal {
+    pub(super) uid: EntityUid,
+    /// The principal itself, its stored ancestors, and every stored entity that they lead to.
+    pub(super) entities: Vec<Entity>,
+    /// Every uid of that closure, stored or not. A body may name these and describe none.
+    pub(super) sealed: HashSet<EntityUid>,
+    /// The groups that the token names.
+    pub(super) token_groups: HashSet<EntityUid>,
+}
+
+/// How the identities of every issuer become principals.
+#[derive(Debug, Default)]
+pub(super) struct Plans {
+    by_issuer: HashMap<Arc<str>, Plan>,
+    /// The types of principals, groups and machines: never described by a body.
+    identity_types: HashSet<EntityTypeName>,
+}
+
+/// How the identities of one issuer become principals.
+#[derive(Debug)]
+struct Plan {
+    issuer: Issuer,
+    user: KindPlan,
+    machine: Option<KindPlan>,
+    group: Arc<EntityType>,
+}
+
+/// How one kind of identity becomes a principal.
+#[derive(Debug)]
+struct KindPlan {
+    entity_type: Arc<EntityType>,
+    attributes: Vec<PlannedAttribute>,
+}
+
+/// One attribute with its one source.
+#[derive(Debug)]
+struct PlannedAttribute {
+    name: String,
+    ty: Type,
+    required: bool,
+    source: Source,
+}
+
+/// Where an attribute comes from.
+#[derive(Debug)]
+enum Source {
+    Groups,
+    Username,
+    Scope,
+    ClientId,
+    TokenUse,
+    Claim(String),
+}
+
+/// Attributes that Palisade fills by itself, where the schema declares them with this type.
+const STANDARD: [(&str, fn() -> Type, fn() -> Source); 5] = [
+    ("groups", strings, || Source::Groups),
+    ("username", || Type::String, || Source::Username),
+    ("scope", strings, || Source::Scope),
+    ("client_id", || Type::String, || Source::ClientId),
+    ("token_use", || Type::String, || Source::TokenUse),
+];
+
+fn strings() -> Type {
+    Type::Set(Box::new(Type::String))
+}
+
+impl Plans {
+    /// Makes the plans. Without issuers there is one for the contract's default types, and what
+    /// the schema lacks for it is no finding.
+    pub(super) fn of(issuers: &[Issuer], schema: &Schema) -> (Self, Vec<Finding>) {
+        let mut findings = Vec::new();
+        let mut plans = Self::default();
+        let unconfigured = [Issuer::unconfigured()];
+        for issuer in if issuers.is_empty() { &unconfigured } else { issuers } {
+            let (plan, found) = Plan::of(issuer, schema);
+            if !issuers.is_empty() {
+                findings.extend(found);
+            }
+            plans.add(issuer, plan);
+        }
+        (plans, findings)
+    }
+
+    fn add(&mut self, issuer: &Issuer, plan: Option<Plan>) {
+        let Some(plan) = plan else { return };
+        let kinds = [Some(&plan.user), plan.machine.as_ref()].into_iter().flatten();
+        self.identity_types.extend(kinds.map(|kind| kind.entity_type.name.clone()));
+        self.identity_types.insert(plan.group.name.clone());
+        self.by_issuer.insert(Arc::clone(&issuer.issuer), plan);
+    }
+
+    /// Whether entities of this type are principals, groups or machines.
+    pub(super) fn is_identity(&self, type_name: &EntityTypeName) -> bool {
+        self.identity_types.contains(type_name)
+    }
+
+    /// The attributes that tokens supply, by principal type.
+    pub(super) fn supplied(&self) -> Supplied {
+        let mut supplied = Supplied::new();
+        for plan in self.by_issuer.values() {
+            for kind in [Some(&plan.user), plan.machine.as_ref()].into_iter().flatten() {
+                let names = kind.attributes.iter().map(|attribute| attribute.name.clone());
+                supplied.entry(kind.entity_type.name.clone()).or_default().extend(names);
+            }
+        }
+        supplied
+    }
+
+    /// The uid of an identity's principal.
+    pub(super) fn uid(&self, identity: &Identity) -> Result<EntityUid, Refusal> {
+        let (plan, kind) = self.plan(identity)?;
+        kind.entity_type.entity(&plan.issuer.entity_id(&identity.subject)).map_err(refused)
+    }
+
+    /// Builds the principal and seals its closure.
+    pub(super) fn principal(&self, identity: &Identity, store: &Store) -> Result<Principal, Refusal> {
+        let (plan, kind) = self.plan(identity)?;
+        let uid = self.uid(identity)?;
+        let stored = store.get(&uid);
+        let written = stored.and_then(|stored| stored.written.as_deref());
+        let mut attributes = kind.attributes(identity, &plan.issuer)?;
+        let mut tags = Members::new();
+        if let Some(written) = written {
+            attributes.extend(written.attributes.iter().cloned());
+            tags.extend(written.tags.iter().cloned());
+        }
+        kind.complete(&attributes, identity)?;
+
+        let group = |name: &String| plan.group.entity(&plan.issuer.entity_id(name)).map_err(refused);
+        let token_groups = identity.groups.iter().map(group).collect::<Result<HashSet<_>, _>>()?;
+        let stored_parents = stored.map(|stored| stored.parents.as_slice()).unwrap_or_default();
+        let parents: HashSet<_> = token_groups.iter().chain(stored_parents).cloned().collect();
+        let entity = Entity::new_with_tags(uid.clone(), attributes, parents, tags)
+            .map_err(|error| Refusal::new(RefusalCode::InvalidToken, error.to_string()))?;
+
+        let mut sealed = HashSet::from([uid.clone()]);
+        let mut entities = vec![entity];
+        let references = stored.map(|stored| stored.references().collect::<Vec<_>>()).unwrap_or_default();
+        store.gather(token_groups.iter().cloned().chain(references), &mut sealed, &mut entities);
+        Ok(Principal { uid, entities, sealed, token_groups })
+    }
+
+    fn plan(&self, identity: &Identity) -> Result<(&Plan, &KindPlan), Refusal> {
+        let no_type = || Refusal::new(RefusalCode::InvalidToken, "the schema has no type for this principal");
+        let plan = self.by_issuer.get(&identity.issuer).ok_or_else(no_type)?;
+        let kind = match identity.kind {
+            Kind::User => &plan.user,
+            Kind::Machine => plan.machine.as_ref().ok_or_else(no_type)?,
+        };
+        Ok((plan, kind))
+    }
+}
+
+impl Plan {
+    fn of(issuer: &Issuer, schema: &Schema) -> (Option<Self>, Vec<Finding>) {
+        let mut findings = Vec::new();
+        let mut declared = |key: &str, name: &str| {
+            let found = schema.in_namespace(name).and_then(|name| schema.declared(&name).cloned());
+            if found.is_none() {
+                let message = format!(
+                    "`{key}` of the issuer `{}` is `{name}`, and the schema has no such type",
+                    issuer.issuer
+                );
+                findings.push(Finding::error(&configuration(), "principal-type", message));
+            }
+            found
+        };
+        let user = declared("principal_type", &issuer.principal_type);
+        let group = declared("group_type", &issuer.group_type);
+        let machine = issuer.machine_type.as_ref().map(|name| declared("machine_type", name));
+        let (Some(user), Some(group)) = (user, group) else { return (None, findings) };
+        if !user.ancestors.contains(&group.name) {
+            let message = format!(
+                "the schema does not let `{}` stand in `{}`, so groups could not be parents",
+                user.name, group.name
+            );
+            let help = format!("declare `entity {} in [{}]`", user.name.basename(), group.name.basename());
+            findings.push(Finding::error(&configuration(), "group-type", message).help(help));
+        }
+        let machine =
+            machine.flatten().map(|machine| KindPlan::of(machine, Kind::Machine, issuer, &mut findings));
+        let user = KindPlan::of(user, Kind::User, issuer, &mut findings);
+        findings.extend(unknown_attributes(issuer, &user.entity_type));
+        (Some(Self { issuer: issuer.clone(), user, machine, group }), findings)
+    }
+}
+
+impl KindPlan {
+    fn of(entity_type: Arc<EntityType>, kind: Kind, issuer: &Issuer, findings: &mut Vec<Finding>) -> Self {
+        let mut attributes = Vec::new();
+        for (name, attribute) in &entity_type.attributes.0 {
+            let mapped = issuer.attributes.get(name).filter(|_| kind == Kind::User);
+            let standard = STANDARD.iter().find(|(standard, ..)| standard == name);
+            let source = match (mapped, standard) {
+                (Some(mapped), None) => {
+                    findings.extend(judge_mapping(issuer, name, mapped, &attribute.ty));
+                    Source::Claim(mapped.claim.clone())
+                }
+                (Some(_), Some(_)) => {
+                    let message = format!(
+                        "`issuers.attributes.{name}` maps an attribute that Palisade fills by itself"
+                    );
+                    findings.push(Finding::error(&configuration(), "attribute-source", message));
+                    continue;
+                }
+                (None, Some((_, ty, source))) if attribute.ty == ty() => source(),
+                (None, Some((_, ty, _))) => {
+                    let message = format!(
+                        "the schema declares `{name}` of `{}` with another type than Palisade fills it with: {}",
+                        entity_type.name,
+                        ty().expected()
+                    );
+                    findings.push(Finding::error(&configuration(), "attribute-type", message));
+                    continue;
+                }
+                (None, None) => continue,
+            };
+            attributes.push(PlannedAttribute {
+                name: name.clone(),
+                ty: attribute.ty.clone(),
+                required: attribute.required,
+                source,
+            });
+        }
+        Self { entity_type, attributes }
+    }
+
+    fn attributes(&self, identity: &Identity, issuer: &Issuer) -> Result<Members, Refusal> {
+        let mut members = Members::new();
+        for attribute in &self.attributes {
+            if let Some(value) = attribute.source.value(identity, issuer) {
+                let value = convert(&value, &attribute.ty).map_err(|reason| {
+                    let detail = format!("the claim {} cannot be read as {reason}", attribute.source.claim());
+                    Refusal::new(RefusalCode::InvalidToken, detail)
+                })?;
+                members.push((attribute.name.clone(), value));
+            }
+        }
+        Ok(members)
+    }
+
+    /// Every attribute that the schema requires is there, from the token or from the store.
+    fn complete(&self, given: &[(String, RestrictedExpression)], identity: &Identity) -> Result<(), Refusal> {
+        let missing =
+            self.entity_type.attributes.0.iter().find(|(name, attribute)| {
+                attribute.required && !given.iter().any(|(given, _)| given == *name)
+            });
+        let Some((name, _)) = missing else { return Ok(()) };
+        let planned = self.attributes.iter().find(|attribute| attribute.required && attribute.name == *name);
+        Err(Refusal::new(
+            RefusalCode::InvalidToken,
+            match planned {
+                Some(attribute) => format!(
+                    "the {} token does not carry {}, which the schema requires as `{name}`",
+                    identity.token_use.as_str(),
+                    attribute.source.claim()
+                ),
+                None => {
+                    format!("the schema requires `{name}`, which neither the token nor a stored entity gives")
+                }
+            },
+        ))
+    }
+}
+
+impl Source {
+    fn value(&self, identity: &Identity, issuer: &Issuer) -> Option<Value> {
+        let strings = |names: &[String]| Value::Set(names.iter().cloned().map(Value::String).collect());
+        match self {
+            Self::Groups => {
+                let ids: Vec<_> = identity.groups.iter().map(|group| issuer.entity_id(group)).collect();
+                Some(strings(&ids))
+            }
+            Self::Username => identity.username.clone().map(Value::String),
+            Self::Scope => identity.scope.as_deref().map(strings),
+            Self::ClientId => identity.client_id.clone().map(Value::String),
+            Self::TokenUse => Some(Value::String(identity.token_use.as_str().to_owned())),
+            Self::Claim(claim) => identity.claims.get(claim).cloned(),
+        }
+    }
+
+    /// The claim's name, in back-ticks, for messages.
+    fn claim(&self) -> String {
+        match self {
+            Self::Groups => "`cognito:groups`".to_owned(),
+            Self::Username => "`username`".to_owned(),
+            Self::Scope => "`scope`".to_owned(),
+            Self::ClientId => "`client_id`".to_owned(),
+            Self::TokenUse => "`token_use`".to_owned(),
+            Self::Claim(claim) => format!("`{claim}`"),
+        }
+    }
+}
+
+/// Claims that users can write themselves under Cognito's default scope
+/// (`aws.cognito.signin.user.admin`): the standard profile claims of OpenID Connect Core, section 5.1.
+const PROFILE_CLAIMS: [&str; 17] = [
+    "address",
+    "birthdate",
+    "email",
+    "family_name",
+    "gender",
+    "given_name",
+    "locale",
+    "middle_name",
+    "name",
+    "nickname",
+    "phone_number",
+    "picture",
+    "preferred_username",
+    "profile",
+    "updated_at",
+    "website",
+    "zoneinfo",
+];
+
+/// `email` and `phone_number` count only once they are verified, which users cannot do at will.
+const VERIFIED_CLAIMS: [&str; 2] = ["email", "phone_number"];
+
+fn judge_mapping(issuer: &Issuer, name: &str, mapped: &MappedClaim, ty: &Type) -> Option<Finding> {
+    let claim = &mapped.claim;
+    if !convertible(ty) {
+        let message = format!("`issuers.attributes.{name}`: a claim cannot become {}", ty.expected());
+        return Some(Finding::error(&configuration(), "unmappable-type", message));
+    }
+    let users_write = claim.starts_with("custom:") || PROFILE_CLAIMS.contains(&claim.as_str());
+    if users_write && !mapped.immutable && !VERIFIED_CLAIMS.contains(&claim.as_str()) {
+        let message = format!(
+            "`issuers.attributes.{name}` trusts `{claim}`, which users of `{}` may be able to write themselves",
+            issuer.issuer
+        );
+        let help = format!(
+            "where the pool forbids that, write `{name} = {{ claim = \"{claim}\", immutable = true }}`"
+        );
+        return Some(Finding::warning(&configuration(), "user-writable-claim", message).help(help));
+    }
+    None
+}
+
+fn unknown_attributes(issuer: &Issuer, user: &EntityType) -> Vec<Finding> {
+    let known = || user.attributes.0.keys().map(String::as_str);
+    let unknown = issuer.attributes.keys().filter(|name| !user.attributes.0.contains_key(*name));
+    unknown
+        .map(|name| {
+            let suggestion = did_you_mean(name, known());
+            let message = format!(
+                "`issuers.attributes.{name}`: the schema's `{}` has no such attribute{suggestion}",
+                user.name
+            );
+            Finding::error(&configuration(), "unknown-attribute", message)
+        })
+        .collect()
+}
+
+/// The file that findings about the issuers' settings speak of.
+fn configuration() -> Arc<str> {
+    Arc::from("palisade.toml")
+}
+
+fn refused(refusal: Refusal) -> Refusal {
+    Refusal::new(RefusalCode::InvalidToken, refusal.detail)
+}

@@ -1,0 +1,206 @@
+//! What the schema declares: entity types, actions, the types of attributes, and the names that
+//! requests may use for them.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use cedar_policy::{Entity, EntityId, EntityTypeName, EntityUid};
+
+use super::resolved::{self, Resolved};
+use crate::model::suggestion::did_you_mean;
+use crate::model::{Refusal, RefusalCode};
+
+/// The type of an attribute, a tag or a member of the context.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Type {
+    Bool,
+    Long,
+    String,
+    Set(Box<Self>),
+    Record(RecordType),
+    Entity(EntityTypeName),
+    Extension(Extension),
+}
+
+/// Cedar's extension types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extension {
+    Decimal,
+    Ipaddr,
+    Datetime,
+    Duration,
+}
+
+/// A closed record: these members and no others.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct RecordType(pub(super) BTreeMap<String, Attribute>);
+
+/// A member of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Attribute {
+    pub(super) ty: Type,
+    pub(super) required: bool,
+}
+
+/// An entity type.
+#[derive(Debug)]
+pub(super) struct EntityType {
+    pub(super) name: EntityTypeName,
+    pub(super) attributes: RecordType,
+    pub(super) tags: Option<Type>,
+    /// The types that an ancestor may have, near and far.
+    pub(super) ancestors: HashSet<EntityTypeName>,
+    /// The ids of an enumerated type; none where every id goes.
+    pub(super) ids: Option<BTreeSet<String>>,
+}
+
+/// An action that can be asked about.
+#[derive(Debug)]
+pub(super) struct Action {
+    pub(super) uid: EntityUid,
+    /// The uid as policies write it.
+    pub(super) name: Arc<str>,
+    pub(super) principals: Vec<EntityTypeName>,
+    pub(super) resources: Vec<EntityTypeName>,
+    pub(super) context: RecordType,
+    /// The action and its groups, ready for every request.
+    pub(super) entities: Vec<Entity>,
+}
+
+/// Everything that the schema declares, by name.
+#[derive(Debug)]
+pub(super) struct Schema {
+    types: HashMap<EntityTypeName, Arc<EntityType>>,
+    /// What requests may write: full names, and short ones of the configured namespace.
+    type_names: HashMap<String, Arc<EntityType>>,
+    action_names: HashMap<String, Arc<Action>>,
+    namespace: String,
+}
+
+impl Schema {
+    /// Reads the declarations of a schema that Cedar has accepted.
+    pub(super) fn of(
+        schema: &cedar_policy::Schema,
+        resolved: &Resolved,
+        namespace: &str,
+    ) -> Result<Self, String> {
+        let types = resolved::entity_types(schema, resolved)?;
+        let mut type_names = HashMap::new();
+        for (name, entity_type) in &types {
+            type_names.insert(name.to_string(), Arc::clone(entity_type));
+            if name.namespace() == namespace {
+                type_names.insert(name.basename().to_owned(), Arc::clone(entity_type));
+            }
+        }
+        let mut action_names = HashMap::new();
+        for action in resolved::actions(schema, resolved)? {
+            let action = Arc::new(action);
+            action_names.insert(action.name.to_string(), Arc::clone(&action));
+            if action.uid.type_name().namespace() == namespace {
+                action_names.insert(action.uid.id().unescaped().to_owned(), action);
+            }
+        }
+        Ok(Self { types, type_names, action_names, namespace: namespace.to_owned() })
+    }
+
+    /// The action that a request names.
+    pub(super) fn action(&self, name: &str) -> Result<&Arc<Action>, Refusal> {
+        self.action_names.get(name).ok_or_else(|| {
+            let known = self.action_names.keys().map(String::as_str);
+            let detail =
+                format!("the schema has no action `{name}`{}", did_you_mean(name, same_form(name, known)));
+            Refusal::new(RefusalCode::UnknownAction, detail)
+        })
+    }
+
+    /// The entity type that a request names.
+    pub(super) fn entity_type(&self, name: &str) -> Result<&Arc<EntityType>, Refusal> {
+        self.type_names.get(name).ok_or_else(|| {
+            let known = self.type_names.keys().map(String::as_str);
+            let detail = format!(
+                "the schema has no entity type `{name}`{}",
+                did_you_mean(name, same_form(name, known))
+            );
+            Refusal::new(RefusalCode::UnknownType, detail)
+        })
+    }
+
+    /// A type by its own name.
+    pub(super) fn declared(&self, name: &EntityTypeName) -> Option<&Arc<EntityType>> {
+        self.types.get(name)
+    }
+
+    /// The entity that a request names, its id judged where the type enumerates them.
+    pub(super) fn entity(&self, type_name: &str, id: &str) -> Result<EntityUid, Refusal> {
+        self.entity_type(type_name)?.entity(id)
+    }
+
+    /// All full names of entity types.
+    pub(super) fn type_names(&self) -> impl Iterator<Item = String> {
+        self.types.keys().map(ToString::to_string)
+    }
+
+    /// All actions that can be asked about.
+    pub(super) fn actions(&self) -> impl Iterator<Item = &Arc<Action>> {
+        self.action_names.iter().filter(|(name, action)| **name == *action.name).map(|(_, action)| action)
+    }
+
+    /// A type name of configuration in full: short names live in the namespace.
+    pub(super) fn in_namespace(&self, name: &str) -> Option<EntityTypeName> {
+        let full = match name.contains("::") || self.namespace.is_empty() {
+            true => name.to_owned(),
+            false => format!("{}::{name}", self.namespace),
+        };
+        EntityTypeName::from_str(&full).ok()
+    }
+}
+
+impl EntityType {
+    /// The entity of this type with this id.
+    pub(super) fn entity(&self, id: &str) -> Result<EntityUid, Refusal> {
+        if let Some(ids) = &self.ids
+            && !ids.contains(id)
+        {
+            let detail = format!(
+                "`{id}` is not one of the ids of `{}`{}",
+                self.name,
+                did_you_mean(id, ids.iter().map(String::as_str))
+            );
+            return Err(Refusal::mismatch(detail));
+        }
+        Ok(EntityUid::from_type_name_and_id(self.name.clone(), EntityId::new(id)))
+    }
+}
+
+impl Type {
+    /// In the words of a message: what to write for a value of this type.
+    pub(super) fn expected(&self) -> String {
+        match self {
+            Self::Bool => "a boolean".to_owned(),
+            Self::Long => "an integer".to_owned(),
+            Self::String => "a string".to_owned(),
+            Self::Set(element) => format!("an array, each element {}", element.expected()),
+            Self::Record(_) => "an object".to_owned(),
+            Self::Entity(name) => format!("an entity of type `{name}`"),
+            Self::Extension(extension) => format!("a string that Cedar reads as {}", extension.as_str()),
+        }
+    }
+}
+
+impl Extension {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Decimal => "decimal",
+            Self::Ipaddr => "ipaddr",
+            Self::Datetime => "datetime",
+            Self::Duration => "duration",
+        }
+    }
+}
+
+/// Suggest short names for short ones and full names for full ones.
+fn same_form<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> impl Iterator<Item = &'a str> {
+    let full = name.contains("::");
+    known.filter(move |known| known.contains("::") == full)
+}
