@@ -14,6 +14,8 @@ use crate::telemetry::Metrics;
 
 mod answer;
 mod case;
+#[cfg(test)]
+mod tests;
 
 use answer::ItemAnswer;
 pub(crate) use answer::new_uuid;
