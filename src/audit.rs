@@ -11,6 +11,8 @@ use crate::model::status::WeakSetting;
 mod escape;
 mod log;
 mod record;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use log::{AuditError, Log, Pending, Receipt};
@@ -89,7 +91,7 @@ impl Config {
 }
 
 #[cfg(test)]
-mod tests {
+mod settings {
     use super::*;
 
     fn read(json: &str) -> Config {
