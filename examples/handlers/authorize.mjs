@@ -95,7 +95,9 @@ function post(token, body, deadline, isRetry = false) {
       if (idleSocketClosed && !isRetry && !deadline.aborted) resolve(post(token, body, deadline, true));
       else reject(error);
     });
-    request.on("response", (response) => read(response).then(resolve, reject));
+    request.on("response", (response) => resolve(read(response)));
+    // An upgrade that nobody asked for ends in neither of the two.
+    request.on("close", () => reject(new Error("the connection closed without an answer")));
     request.end(body);
   });
 }
