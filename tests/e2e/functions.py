@@ -1,4 +1,4 @@
-"""The shop's Lambda functions, run by Node as Lambda runs them: long-lived, one event at a time."""
+"""The shop's Lambda functions, run by Node as Lambda runs them: long-lived, warm from one event to the next."""
 
 import json
 import os
@@ -34,19 +34,34 @@ class Node:
 
     def call(self, module: str, name: str, *args):
         """Calls an export of a module in examples/handlers; raises where it threw."""
-        self.process.stdin.write(json.dumps({"module": module, "name": name, "args": args}) + "\n")
+        [result] = self.call_together([(module, name, *args)])
+        return result
+
+    def invoke(self, function: str, event) -> "Response":
+        [response] = self.invoke_together([(function, event)])
+        return response
+
+    def invoke_together(self, events: list[tuple]) -> "list[Response]":
+        """All at once, each a function and its event."""
+        calls = [(f"{function}.mjs", "handler", event) for function, event in events]
+        return [Response(result) for result in self.call_together(calls)]
+
+    def call_together(self, calls: list[tuple]) -> list:
+        """All at once, each a module, the name of its export, and the arguments."""
+        line = json.dumps([{"module": module, "name": name, "args": args} for module, name, *args in calls])
+        self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
         watchdog = threading.Timer(30, self.process.kill)
         watchdog.start()
         line = self.process.stdout.readline()
         watchdog.cancel()
-        outcome = json.loads(line) if line else {"error": "node gave no answer"}
-        if "error" in outcome:
-            raise RuntimeError(outcome["error"])
-        return outcome.get("result")
-
-    def invoke(self, function: str, event) -> "Response":
-        return Response(self.call(f"{function}.mjs", "handler", event))
+        if not line:
+            raise RuntimeError("node ended, or had to be ended, without an answer")
+        outcomes = json.loads(line)
+        for outcome in outcomes:
+            if "error" in outcome:
+                raise RuntimeError(outcome["error"])
+        return [outcome.get("result") for outcome in outcomes]
 
 
 class Response:

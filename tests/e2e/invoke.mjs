@@ -1,17 +1,19 @@
-// Plays Lambda: calls the exports of handler modules as lines of JSON on
-// standard input ask for it, and prints what each call came to.
+// Plays Lambda: each line on standard input is a JSON array of calls to exports
+// of handler modules, made at once; the line printed for it says what each came to.
 import { createInterface } from "node:readline";
 
 const HANDLERS = new URL("../../examples/handlers/", import.meta.url);
 
 for await (const line of createInterface({ input: process.stdin })) {
-  const { module, name, args } = JSON.parse(line);
-  let outcome;
+  const outcomes = await Promise.all(JSON.parse(line).map(outcome));
+  process.stdout.write(`${JSON.stringify(outcomes)}\n`);
+}
+
+async function outcome({ module, name, args }) {
   try {
     const exported = (await import(new URL(module, HANDLERS)))[name];
-    outcome = { result: await exported(...args) };
+    return { result: await exported(...args) };
   } catch (error) {
-    outcome = { error: `${error.name}: ${error.message}` };
+    return { error: `${error.name}: ${error.message}` };
   }
-  process.stdout.write(`${JSON.stringify(outcome)}\n`);
 }

@@ -1,12 +1,14 @@
 """authorize.mjs against a server that lies: nothing but a clear "allow" allows, and every wait ends."""
 
 import json
+import threading
 import time
 
 import pytest
 
+from cognito import signed_by_the_pool
 from functions import Node, aws_environment
-from gateway import Call, http_event
+from gateway import FORMATS, SOURCE_IP, Call, http_event
 from lying_server import JSON, LyingServer, http, reset, wait_for_the_client_to_leave
 from service import free_ports
 from shop import changes
@@ -148,6 +150,13 @@ def test_a_lie_changes_no_table(lie, server, node, token, shop):
     assert changes(before, shop.items()) == {}
 
 
+def test_a_polluted_prototype_never_allows(server, token):
+    pollution = "Object.prototype.decision=%22allow%22"
+    server.tell(http("200 OK", "{}"))
+    with Node(PALISADE_URL=server.url, NODE_OPTIONS=f"--import=data:text/javascript,{pollution}") as node:
+        assert not node.call("authorize.mjs", "authorize", token, QUESTION)["allowed"]
+
+
 @pytest.mark.parametrize("answer", STALLS.values(), ids=STALLS.keys())
 def test_one_deadline_for_everything(answer, server, ask):
     server.tell(answer)
@@ -193,6 +202,12 @@ class TestUnauthorized:
 
 
 class TestConnections:
+    @pytest.fixture
+    def node(self, server):
+        """A function that has no connection yet."""
+        with Node(PALISADE_URL=server.url, PALISADE_TIMEOUT_MS=str(PATIENCE_MS)) as node:
+            yield node
+
     @staticmethod
     def keep_open(connection):
         connection.sendall(http("200 OK", ALLOW))
@@ -223,6 +238,17 @@ class TestConnections:
         assert ask()["status"] == 503
         assert (len(server.requests), server.connections) == (2, 1)
 
+    def test_are_tried_anew_but_once(self, server, node, ask, token):
+        """Also where more than one that was idle has ended."""
+        both_asked = threading.Barrier(2)
+        server.tell(lambda connection: (both_asked.wait(10), self.keep_open(connection)))
+        node.call_together([("authorize.mjs", "authorize", token, QUESTION)] * 2)
+        assert server.connections == 2
+
+        server.tell(reset)
+        assert ask()["status"] == 503
+        assert (len(server.requests), server.connections) == (2, 0)
+
     def test_that_end_in_the_answer_are_not(self, server, ask):
         server.tell(self.keep_open)
         assert ask()["allowed"]
@@ -250,6 +276,48 @@ def test_every_handler_refuses_without_a_decision(call, server, node, token, sho
     response = node.invoke(call.function, http_event(call, token))
     assert (response.status, response.body) == (503, {"error": "Please try again later"})
     assert changes(before, shop.items()) == {}
+
+
+def question_of(request: bytes) -> dict:
+    return json.loads(request.partition(b"\r\n\r\n")[2])
+
+
+@pytest.mark.parametrize("event_of", FORMATS.values(), ids=FORMATS.keys())
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.function)
+def test_what_each_handler_asks(call, event_of, server, node, pool, shop):
+    alice, bob = ({"type": "User", "id": pool[name].sub} for name in ("alice", "bob"))
+    catalog = {"type": "Catalog", "id": "shop"}
+
+    def product(owner):
+        attributes = {"owner": owner, "status": "draft", "price": "12.50"}
+        return {"attributes": attributes, "parents": [{"type": "Category", "id": "c-books"}]}
+
+    category = {"attributes": {"owner": alice}, "parents": [catalog]}
+    resource, context = {
+        "createProduct": ({"type": "Category", "id": "c-books", **category}, {}),
+        "updateProduct": ({"type": "Product", "id": "p-alice", **product(alice)}, {}),
+        "deleteProduct": ({"type": "Product", "id": "p-bob", **product(bob)}, {}),
+        "createCategory": (catalog, {}),
+        "updateCategory": ({"type": "Category", "id": "c-books", **category}, {}),
+        "deleteCategory": ({"type": "Category", "id": "c-empty", **category}, {"productCount": 0}),
+    }[call.function]
+
+    server.tell(http("200 OK", '{"decision": "deny"}'))
+    assert node.invoke(call.function, event_of(call, pool["carol"].access)).status == 403
+    [request] = server.requests
+    assert question_of(request) == {
+        "action": call.function,
+        "resource": resource,
+        "context": {"ip": SOURCE_IP, **context},
+    }
+
+
+def test_the_gateways_test_console_has_no_address(server, node, token):
+    server.tell(http("200 OK", '{"decision": "deny"}'))
+    event = http_event(Call("createCategory"), token)
+    event["requestContext"] = {"identity": {"sourceIp": "test-invoke-source-ip"}}
+    node.invoke("createCategory", event)
+    assert question_of(server.requests[0])["context"] == {}
 
 
 RACES = [
@@ -289,6 +357,70 @@ def test_what_the_decision_was_about_goes_before_the_write(call, server, node, t
     before = shop.items()
     assert node.invoke(call.function, http_event(call, token)).status == 409
     assert changes(before, shop.items()) == {(table, call.id): (before[table, call.id], None)}
+
+
+class TestAnItemWithoutAnOwner:
+    """What a machine created: the owner's absence is a fact like any other."""
+
+    call = Call("updateCategory", "c-books", {"name": "x"})
+
+    @pytest.fixture(autouse=True)
+    def ownerless(self, shop):
+        shop.tables["categories"].put_item(Item={"id": "c-books", "name": "Books", "productCount": 2})
+
+    def allow_after(self, write):
+        return lambda connection: (write(), connection.sendall(http("200 OK", ALLOW)))
+
+    def test_is_changed(self, server, node, token, shop):
+        server.tell(http("200 OK", ALLOW))
+        assert node.invoke("updateCategory", http_event(self.call, token)).status == 200
+        assert question_of(server.requests[0])["resource"]["attributes"] == {}
+        assert shop.items()["categories", "c-books"]["name"] == "x"
+
+    def test_but_not_once_it_has_one(self, server, node, token, shop):
+        server.tell(self.allow_after(lambda: shop.change("categories", "c-books", "owner", "somebody")))
+        assert node.invoke("updateCategory", http_event(self.call, token)).status == 409
+        assert shop.items()["categories", "c-books"]["name"] == "Books"
+
+    def test_and_not_once_it_is_gone(self, server, node, token, shop):
+        server.tell(self.allow_after(lambda: shop.tables["categories"].delete_item(Key={"id": "c-books"})))
+        assert node.invoke("updateCategory", http_event(self.call, token)).status == 409
+        assert ("categories", "c-books") not in shop.items()
+
+
+class TestTwoAtOnce:
+    """Both are allowed before either writes."""
+
+    @pytest.fixture
+    def at_once(self, server, node, token):
+        both_asked = threading.Barrier(2)
+        server.tell(lambda connection: (both_asked.wait(10), connection.sendall(http("200 OK", ALLOW))))
+
+        def invoke(*calls):
+            responses = node.invoke_together([(call.function, http_event(call, token)) for call in calls])
+            return [response.status for response in responses]
+
+        return invoke
+
+    def test_a_product_is_deleted_once(self, at_once, shop):
+        assert sorted(at_once(Call("deleteProduct", "p-bob"), Call("deleteProduct", "p-bob"))) == [200, 409]
+        assert shop.items()["categories", "c-books"]["productCount"] == 1
+
+    def test_a_category_goes_or_gets_a_product(self, at_once, shop):
+        product = Call("createProduct", "c-empty", {"name": "Atlas"})
+        created, deleted = at_once(product, Call("deleteCategory", "c-empty"))
+        assert sorted([created, deleted]) == [200, 409]
+        items = shop.items()
+        held = [item for (table, _), item in items.items() if table == "products" and item["category"] == "c-empty"]
+        assert (len(held), ("categories", "c-empty") in items) == ((1, True) if created == 200 else (0, False))
+
+
+def test_a_machine_owns_nothing(server, node, pool, shop):
+    machine = signed_by_the_pool({"sub": "m2m", "client_id": "m2m", "token_use": "access", "scope": "shop/write"})
+    server.tell(http("200 OK", ALLOW))
+    response = node.invoke("createCategory", http_event(Call("createCategory", body={"name": "Atlases"}), machine))
+    assert response.status == 200
+    assert "owner" not in shop.items()["categories", response.body["id"]]
 
 
 @pytest.mark.parametrize(
