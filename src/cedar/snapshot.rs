@@ -101,10 +101,9 @@ impl Snapshot {
         self.plans.uid(identity).map_or_else(|_| identity.subject.clone(), |uid| uid.to_string())
     }
 
-    /// The full name of an action that a request names; the name as given where the schema has no
-    /// such action.
-    pub fn action_name(&self, name: &str) -> Arc<str> {
-        self.schema.action(name).map_or_else(|_| Arc::from(name), |action| Arc::clone(&action.name))
+    /// The full name of an action that a request names; nothing where the schema has no such action.
+    pub fn action_name(&self, name: &str) -> Option<Arc<str>> {
+        self.schema.action(name).ok().map(|action| Arc::clone(&action.name))
     }
 
     /// The uid of an entity that a request names, as policies write it; the names as given where
