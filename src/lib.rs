@@ -6,6 +6,9 @@
 pub mod cedar;
 pub mod model;
 // ---- shell: each file touches one part of the world ----
+pub mod audit;
 pub mod clock;
+pub mod decision;
+pub mod http;
 pub mod identity;
 pub mod telemetry;

@@ -1,0 +1,298 @@
+//! The serving side of the decision log: tasks append to a buffer and wait for their receipt.
+//!
+//! One thread (`writer.rs`) writes whatever has come together since its last write. Only that
+//! thread ever blocks, so a full pipe or a slow disk holds up answers, and for a bounded time, but
+//! never a thread that serves.
+
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::Thread;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::task::yield_now;
+use tokio::time::timeout;
+
+use super::writer::{OpenError, Writer};
+use super::{Config, Durability, Lines};
+use crate::telemetry::Metrics;
+
+/// How often a waiting task lets others run before it asks to be woken. Most records are written
+/// by then, and a wake-up from another thread costs more than the record.
+const YIELDS: usize = 2;
+
+/// The decision log. Clones write to the same one.
+#[derive(Debug, Clone)]
+pub struct Log {
+    to: Option<Arc<Handle>>,
+    values: bool,
+}
+
+/// The proof that a record has got as far as `[audit] durability` asks for.
+#[derive(Debug)]
+pub struct Receipt(());
+
+/// A record that is on its way.
+#[derive(Debug)]
+pub struct Pending(Option<Waiting>);
+
+/// Why there is no record, and so no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AuditError {
+    /// It could not be written.
+    #[error("the decision log could not be written: {0}")]
+    Failed(Arc<str>),
+    /// A write takes longer than `audit.stall`.
+    #[error("a write to the decision log takes too long")]
+    Stalled,
+    /// `audit.queue` bytes are waiting already.
+    #[error("too much is waiting to be written to the decision log")]
+    Full,
+    /// It could not be put into JSON.
+    #[error("the record could not be encoded: {0}")]
+    Encoding(Arc<str>),
+}
+
+/// What the tasks hold: when the last of them is gone, the writer writes what is left and ends.
+#[derive(Debug)]
+struct Handle {
+    shared: Arc<Shared>,
+    writer: Thread,
+}
+
+/// What both sides hold.
+#[derive(Debug)]
+pub(super) struct Shared {
+    queue: Mutex<Queue>,
+    pub(super) durability: Durability,
+    stall: Duration,
+    capacity: usize,
+    pub(super) metrics: Metrics,
+}
+
+/// What waits to be written.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    /// What the next write takes.
+    pub(super) bytes: Vec<u8>,
+    /// How many lines that is.
+    pub(super) lines: usize,
+    /// Their fate.
+    pub(super) batch: Arc<Batch>,
+    /// The fate of the write that runs.
+    pub(super) writing: Option<Arc<Batch>>,
+    /// It has run for too long.
+    pub(super) stalled: bool,
+    /// The file is to be opened anew.
+    pub(super) reopen: bool,
+    /// Nobody appends any more.
+    pub(super) closed: bool,
+}
+
+/// Records that are written together and share their fate.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    outcome: OnceLock<Result<(), AuditError>>,
+    settled: Notify,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    batch: Arc<Batch>,
+    log: Arc<Handle>,
+    woken: bool,
+}
+
+impl Log {
+    /// Opens the log and starts its writer.
+    ///
+    /// # Errors
+    /// The file cannot be opened, or `synced` is asked of something that cannot be synchronised.
+    pub fn open(config: &Config, metrics: Metrics) -> Result<Self, OpenError> {
+        let shared = Arc::new(Shared {
+            queue: Mutex::default(),
+            durability: config.durability,
+            stall: config.stall.0,
+            capacity: config.queue,
+            metrics,
+        });
+        let writer = Writer::start(config, Arc::clone(&shared))?;
+        let to = writer.map(|writer| Arc::new(Handle { shared, writer }));
+        Ok(Self { to, values: config.values })
+    }
+
+    /// Whether the values of attributes and context go on record.
+    pub fn values(&self) -> bool {
+        self.values
+    }
+
+    /// Appends lines in one piece and waits until they are as durable as is configured.
+    ///
+    /// # Errors
+    /// They are not on record, or it is not known whether they are: the answer must be withheld.
+    pub async fn record(&self, lines: &Lines) -> Result<Receipt, AuditError> {
+        self.append(lines)?.settled().await
+    }
+
+    /// Appends lines in one piece: the first half of [`Self::record`], for callers that want
+    /// their buffer back before they wait.
+    pub fn append(&self, lines: &Lines) -> Result<Pending, AuditError> {
+        let Some(log) = &self.to else { return Ok(Pending(None)) };
+        let batch = log.append(lines).inspect_err(|_| {
+            log.shared.metrics.audit_refusals.inc();
+        })?;
+        if log.shared.durability == Durability::Queued {
+            log.writer.unpark();
+            return Ok(Pending(None));
+        }
+        Ok(Pending(Some(Waiting { batch, log: Arc::clone(log), woken: false })))
+    }
+
+    /// Opens the file anew, for log rotation; goes on with the old one if that fails.
+    pub fn reopen(&self) {
+        if let Some(log) = &self.to {
+            log.shared.lock().reopen = true;
+            log.writer.unpark();
+        }
+    }
+
+    /// Waits until everything that was appended before is written.
+    ///
+    /// # Errors
+    /// Something is not, or not `within` that time.
+    pub async fn flush(&self, within: Duration) -> Result<(), AuditError> {
+        let Some(log) = &self.to else { return Ok(()) };
+        let batch = {
+            let queue = log.shared.lock();
+            let last = if queue.bytes.is_empty() { queue.writing.as_ref() } else { Some(&queue.batch) };
+            last.cloned()
+        };
+        let Some(batch) = batch else { return Ok(()) };
+        log.writer.unpark();
+        timeout(within, batch.settled()).await.unwrap_or(Err(AuditError::Stalled))
+    }
+}
+
+impl Pending {
+    /// Waits until the lines are as durable as is configured, or `audit.stall` is over.
+    pub async fn settled(self) -> Result<Receipt, AuditError> {
+        let Some(mut waiting) = self.0 else { return Ok(Receipt(())) };
+        let outcome = waiting.outcome().await;
+        if outcome.is_err() {
+            waiting.log.shared.metrics.audit_refusals.inc();
+        }
+        outcome.map(Receipt)
+    }
+}
+
+impl Waiting {
+    async fn outcome(&mut self) -> Result<(), AuditError> {
+        for _ in 0..YIELDS {
+            // Whatever else is ready runs first and appends to the same write.
+            yield_now().await;
+            if let Some(outcome) = self.batch.outcome.get() {
+                return outcome.clone();
+            }
+            self.wake_writer();
+        }
+        match timeout(self.log.shared.stall, self.batch.settled()).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                self.log.shared.give_up(&self.batch);
+                self.batch.settled().await
+            }
+        }
+    }
+
+    fn wake_writer(&mut self) {
+        if !self.woken {
+            self.woken = true;
+            self.log.writer.unpark();
+        }
+    }
+}
+
+/// A task that goes away leaves its record behind, and the writer must learn of it.
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if self.batch.outcome.get().is_none() {
+            self.wake_writer();
+        }
+    }
+}
+
+impl Handle {
+    fn append(&self, lines: &Lines) -> Result<Arc<Batch>, AuditError> {
+        let shared = &self.shared;
+        let mut queue = shared.lock();
+        if queue.stalled && shared.durability != Durability::Queued {
+            return Err(AuditError::Stalled);
+        }
+        // What is larger than the whole queue is bounded by the request that it comes from.
+        if !queue.bytes.is_empty() && queue.bytes.len() + lines.as_bytes().len() > shared.capacity {
+            self.writer.unpark();
+            return Err(AuditError::Full);
+        }
+        queue.bytes.extend_from_slice(lines.as_bytes());
+        queue.lines += lines.count();
+        shared.note_queue(&queue);
+        Ok(Arc::clone(&queue.batch))
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.lock().closed = true;
+        self.writer.unpark();
+    }
+}
+
+impl Shared {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Refuses everybody who waits, `mine` among them, and everybody who comes while the write hangs.
+    fn give_up(&self, mine: &Arc<Batch>) {
+        let mut queue = self.lock();
+        let hanging = queue.writing.clone();
+        let waits = Arc::ptr_eq(mine, &queue.batch);
+        if waits || hanging.as_ref().is_some_and(|hanging| Arc::ptr_eq(mine, hanging)) {
+            if hanging.is_some() && !queue.stalled {
+                queue.stalled = true;
+                self.metrics.audit_stalls.inc();
+                tracing::error!("the decision log takes no records: answers are withheld");
+            }
+            queue.bytes.clear();
+            queue.lines = 0;
+            std::mem::take(&mut queue.batch).settle(Err(AuditError::Stalled));
+            if let Some(hanging) = hanging {
+                hanging.settle(Err(AuditError::Stalled));
+            }
+            self.note_queue(&queue);
+        }
+    }
+
+    /// Shows in the metrics how much waits.
+    pub(super) fn note_queue(&self, queue: &Queue) {
+        self.metrics.audit_queue.set(i64::try_from(queue.bytes.len()).unwrap_or(i64::MAX));
+    }
+}
+
+impl Batch {
+    /// The first outcome stands: an answer that was withheld stays so.
+    pub(super) fn settle(&self, outcome: Result<(), AuditError>) {
+        if self.outcome.set(outcome).is_ok() {
+            self.settled.notify_waiters();
+        }
+    }
+
+    async fn settled(&self) -> Result<(), AuditError> {
+        loop {
+            let notified = self.settled.notified();
+            if let Some(outcome) = self.outcome.get() {
+                return outcome.clone();
+            }
+            notified.await;
+        }
+    }
+}

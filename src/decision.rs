@@ -1,0 +1,191 @@
+//! The decider: one snapshot, one evaluation, one record, and only then an answer.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use tokio::task::yield_now;
+
+use crate::audit::{AuditError, Line, Lines, Log, Outcome, Pending, Refused};
+use crate::cedar::Snapshots;
+use crate::clock::Clock;
+use crate::identity::Verified;
+use crate::model::{BatchItem, Evaluation, Identity, Now, Question, Refusal};
+use crate::telemetry::Metrics;
+
+mod answer;
+mod case;
+
+use answer::ItemAnswer;
+pub(crate) use answer::new_uuid;
+pub use answer::{Answer, BatchAnswer, DecisionId};
+use case::{Case, JudgedItem};
+
+/// How many items of a batch are judged before other requests get their turn.
+const CHUNK: usize = 16;
+
+/// Decides, and puts on record what it decides.
+#[derive(Debug, Clone)]
+pub struct Decider {
+    /// The read end of the swap point.
+    pub snapshots: Snapshots,
+    /// The decision log.
+    pub log: Log,
+    /// For ids and latencies.
+    pub clock: Clock,
+    /// Counts decisions, by outcome and action.
+    pub metrics: Metrics,
+}
+
+/// What is known of a request beside its question.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestFacts<'a> {
+    /// As the program log names it.
+    pub request_id: &'a str,
+    /// When its headers had come: the time that it is judged under.
+    pub started: Now,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Undecided {
+    /// The question, or the token's claims, are at fault; that is on record under this id.
+    #[error("{refusal}")]
+    Refused {
+        /// What the caller may know.
+        refusal: Refusal,
+        /// The id in the record.
+        decision_id: DecisionId,
+    },
+    /// There is no record, so there is no answer either.
+    #[error(transparent)]
+    Unrecorded(#[from] AuditError),
+}
+
+impl Decider {
+    /// Decides one question about one principal.
+    pub async fn decide(
+        &self,
+        verified: &Verified,
+        question: &Question,
+        facts: RequestFacts<'_>,
+    ) -> Result<Answer, Undecided> {
+        self.answer(verified.identity(), question, facts, false).await
+    }
+
+    /// Decides one question and says who the principal was and what determined the decision.
+    pub async fn explain(
+        &self,
+        verified: &Verified,
+        question: &Question,
+        facts: RequestFacts<'_>,
+    ) -> Result<Answer, Undecided> {
+        self.answer(verified.identity(), question, facts, true).await
+    }
+
+    /// Decides the questions of a batch about one principal, all under one snapshot.
+    pub async fn decide_batch(
+        &self,
+        verified: &Verified,
+        items: Vec<BatchItem>,
+        facts: RequestFacts<'_>,
+    ) -> Result<BatchAnswer, Undecided> {
+        self.answer_batch(verified.identity(), items, facts).await
+    }
+
+    /// Puts on record that a request was refused after its token was verified.
+    pub async fn refuse(
+        &self,
+        verified: &Verified,
+        refused: Refused<'_>,
+        facts: RequestFacts<'_>,
+    ) -> Result<DecisionId, AuditError> {
+        Case::new(self, verified.identity(), facts).refuse(refused, None).await
+    }
+
+    async fn answer(
+        &self,
+        identity: &Identity,
+        question: &Question,
+        facts: RequestFacts<'_>,
+        explain: bool,
+    ) -> Result<Answer, Undecided> {
+        let case = Case::new(self, identity, facts);
+        let judged = case.evaluate(question).and_then(|evaluation| {
+            let explanation = explain.then(|| case.snapshot.explain(identity, &evaluation)).transpose()?;
+            Ok((evaluation, explanation))
+        });
+        let (evaluation, explanation) = match judged {
+            Ok(judged) => judged,
+            Err(refusal) => return Err(case.refused(refusal, Some(question)).await),
+        };
+        let decision_id = self.new_id();
+        let action = case.snapshot.action_name(&question.action);
+        let pending = self.append(&case.decided(&decision_id, &action, question, &evaluation))?;
+        let receipt = pending.settled().await?;
+        self.count(&evaluation, &action);
+        Ok(Answer::new(evaluation, decision_id, case.revision(), explanation, &receipt))
+    }
+
+    async fn answer_batch(
+        &self,
+        identity: &Identity,
+        items: Vec<BatchItem>,
+        facts: RequestFacts<'_>,
+    ) -> Result<BatchAnswer, Undecided> {
+        let case = Case::new(self, identity, facts);
+        let batch = self.new_id();
+        let mut lines = Lines::default();
+        let mut judged = Vec::with_capacity(items.len());
+        for (number, item) in items.into_iter().enumerate() {
+            if number % CHUNK == CHUNK - 1 {
+                yield_now().await;
+            }
+            let item = JudgedItem::new(&case, item, self.new_id());
+            if let Some(refusal) = item.refused_for_all() {
+                return Err(case.refused(refusal, None).await);
+            }
+            lines.push(&item.line(&case, &batch))?;
+            judged.push(item);
+        }
+        let ids: Vec<_> = judged.iter().map(|item| item.decision_id.as_str()).collect();
+        lines.push_first(&case.head(&batch, &ids))?;
+        let receipt = self.log.record(&lines).await?;
+        for item in &judged {
+            match &item.judged {
+                Ok(evaluation) => self.count(evaluation, &item.action),
+                Err(_) => self.count_refused(),
+            }
+        }
+        let answers = judged.into_iter().map(ItemAnswer::from).collect();
+        Ok(BatchAnswer::new(answers, case.revision(), &receipt))
+    }
+
+    /// Appends one line through a buffer of this thread, which is free again before anybody waits.
+    fn append(&self, line: &Line<'_>) -> Result<Pending, AuditError> {
+        thread_local! {
+            static LINES: RefCell<Lines> = RefCell::default();
+        }
+        LINES.with_borrow_mut(|lines| {
+            lines.clear();
+            lines.push(line)?;
+            self.log.append(lines)
+        })
+    }
+
+    fn new_id(&self) -> DecisionId {
+        DecisionId::new(self.clock.now())
+    }
+
+    fn count(&self, evaluation: &Evaluation, action: &Arc<str>) {
+        self.metrics.count_decision(evaluation.decision.as_str(), action);
+        if !evaluation.errors.is_empty() {
+            let errors = u64::try_from(evaluation.errors.len()).unwrap_or(u64::MAX);
+            self.metrics.evaluation_errors.inc_by(errors);
+        }
+    }
+
+    /// Without an action: what was refused may name one that the schema does not have.
+    fn count_refused(&self) {
+        self.metrics.count_decision(Outcome::Refused.as_str(), &Arc::from(""));
+    }
+}

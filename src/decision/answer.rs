@@ -1,0 +1,149 @@
+//! What a caller gets: decisions that are on record, with the ids that they have there.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+use uuid::fmt::Hyphenated;
+use uuid::{NoContext, Uuid};
+
+use super::case::JudgedItem;
+use crate::audit::Receipt;
+use crate::cedar::explain::Explanation;
+use crate::model::{Decision, Evaluation, Now, PolicyError, Reason, Refusal};
+
+/// A decision that is on record: only a receipt of the decision log makes one.
+#[derive(Debug, Serialize)]
+pub struct Answer {
+    #[serde(flatten)]
+    judgement: Judgement,
+    revision: Arc<str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explain: Option<Explanation>,
+}
+
+/// The decisions of a batch that is on record, in the order asked.
+#[derive(Debug, Serialize)]
+pub struct BatchAnswer {
+    decisions: Vec<ItemAnswer>,
+    revision: Arc<str>,
+}
+
+/// What came of one item of a batch.
+#[derive(Debug, Serialize)]
+pub(super) struct ItemAnswer {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    #[serde(flatten)]
+    judgement: Judgement,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Refusal>,
+}
+
+#[derive(Debug, Serialize)]
+struct Judgement {
+    decision: Decision,
+    reason: Reason,
+    policies: Vec<Arc<str>>,
+    errors: Vec<PolicyError>,
+    decision_id: DecisionId,
+}
+
+/// A `UUIDv7` (RFC 9562, section 5.7): the same in the answer, the record and the trace.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct DecisionId([u8; Hyphenated::LENGTH]);
+
+impl Answer {
+    pub(super) fn new(
+        evaluation: Evaluation,
+        decision_id: DecisionId,
+        revision: Arc<str>,
+        explain: Option<Explanation>,
+        _: &Receipt,
+    ) -> Self {
+        Self { judgement: Judgement::new(evaluation, decision_id), revision, explain }
+    }
+
+    /// The decision's id.
+    pub fn decision_id(&self) -> DecisionId {
+        self.judgement.decision_id
+    }
+
+    /// Allow or deny.
+    pub fn decision(&self) -> Decision {
+        self.judgement.decision
+    }
+}
+
+impl BatchAnswer {
+    pub(super) fn new(decisions: Vec<ItemAnswer>, revision: Arc<str>, _: &Receipt) -> Self {
+        Self { decisions, revision }
+    }
+}
+
+impl From<JudgedItem> for ItemAnswer {
+    fn from(item: JudgedItem) -> Self {
+        let (evaluation, error) = match item.judged {
+            Ok(evaluation) => (evaluation, None),
+            Err(refusal) => (not_evaluated(), Some(refusal)),
+        };
+        Self { id: item.id, judgement: Judgement::new(evaluation, item.decision_id), error }
+    }
+}
+
+/// What stands in the place of an evaluation that there was none of.
+fn not_evaluated() -> Evaluation {
+    Evaluation {
+        decision: Decision::Deny,
+        reason: Reason::NotEvaluated,
+        policies: Vec::new(),
+        errors: Vec::new(),
+    }
+}
+
+impl Judgement {
+    fn new(evaluation: Evaluation, decision_id: DecisionId) -> Self {
+        let Evaluation { decision, reason, policies, errors } = evaluation;
+        Self { decision, reason, policies, errors, decision_id }
+    }
+}
+
+impl DecisionId {
+    /// A new one, of that time.
+    pub(super) fn new(now: Now) -> Self {
+        Self(new_uuid(now))
+    }
+
+    /// Lower case, with hyphens.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+/// A new `UUIDv7` of that time, as text.
+pub(crate) fn new_uuid(now: Now) -> [u8; Hyphenated::LENGTH] {
+    let seconds = u64::try_from(now.wall.seconds()).unwrap_or_default();
+    let nanos = u32::try_from(now.wall.millis().rem_euclid(1_000) * 1_000_000).unwrap_or_default();
+    let uuid = Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, seconds, nanos));
+    let mut text = [0; Hyphenated::LENGTH];
+    uuid.hyphenated().encode_lower(&mut text);
+    text
+}
+
+impl fmt::Display for DecisionId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for DecisionId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+impl Serialize for DecisionId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}

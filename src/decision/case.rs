@@ -1,0 +1,142 @@
+//! One request under the one snapshot that it is judged under, and what is put on record of it.
+
+use std::sync::Arc;
+
+use super::{Decider, DecisionId, RequestFacts, Undecided};
+use crate::audit::{Asked, AuditError, Items, Line, Outcome, Principal, Refused};
+use crate::cedar::Snapshot;
+use crate::model::{BatchItem, Evaluation, Identity, Question, Refusal, RefusalCode};
+
+/// A request with the snapshot that it took.
+pub(super) struct Case<'a> {
+    decider: &'a Decider,
+    pub(super) snapshot: Arc<Snapshot>,
+    identity: &'a Identity,
+    facts: RequestFacts<'a>,
+}
+
+/// An item of a batch with what came of it.
+pub(super) struct JudgedItem {
+    pub(super) id: Option<String>,
+    pub(super) decision_id: DecisionId,
+    pub(super) judged: Result<Evaluation, Refusal>,
+    /// The action's full name; empty where the item could not be read.
+    pub(super) action: Arc<str>,
+    question: Option<Question>,
+}
+
+impl<'a> Case<'a> {
+    /// Takes the snapshot in force.
+    pub(super) fn new(decider: &'a Decider, identity: &'a Identity, facts: RequestFacts<'a>) -> Self {
+        Self { decider, snapshot: decider.snapshots.current(), identity, facts }
+    }
+
+    pub(super) fn revision(&self) -> Arc<str> {
+        Arc::clone(self.snapshot.revision().as_str())
+    }
+
+    pub(super) fn evaluate(&self, question: &Question) -> Result<Evaluation, Refusal> {
+        self.snapshot.evaluate(self.identity, question, self.facts.started.wall)
+    }
+
+    /// The record of a decision.
+    pub(super) fn decided<'l>(
+        &'l self,
+        decision_id: &'l DecisionId,
+        action: &'l str,
+        question: &'l Question,
+        evaluation: &'l Evaluation,
+    ) -> Line<'l> {
+        Line {
+            asked: Some(self.asked(action, question)),
+            decided: Some(evaluation.into()),
+            ..self.line(decision_id, evaluation.decision.into())
+        }
+    }
+
+    /// The record that stands before those of a batch's items.
+    pub(super) fn head<'l>(&'l self, decision_id: &'l DecisionId, items: &'l [&'l str]) -> Line<'l> {
+        Line {
+            items: Some(Items { count: items.len(), decision_ids: items }),
+            ..self.line(decision_id, Outcome::Batch)
+        }
+    }
+
+    /// Puts a refusal on record and gives it its id.
+    pub(super) async fn refused(&self, refusal: Refusal, question: Option<&Question>) -> Undecided {
+        match self.refuse(Refused::from(&refusal), question).await {
+            Ok(decision_id) => Undecided::Refused { refusal, decision_id },
+            Err(error) => error.into(),
+        }
+    }
+
+    /// Puts on record that the request was refused.
+    pub(super) async fn refuse(
+        &self,
+        refused: Refused<'_>,
+        question: Option<&Question>,
+    ) -> Result<DecisionId, AuditError> {
+        let decision_id = self.decider.new_id();
+        let action = question.map(|question| self.snapshot.action_name(&question.action));
+        let asked = question.zip(action.as_deref()).map(|(question, action)| self.asked(action, question));
+        let line = Line { asked, refused: Some(refused), ..self.line(&decision_id, Outcome::Refused) };
+        let pending = self.decider.append(&line)?;
+        pending.settled().await?;
+        self.decider.count_refused();
+        Ok(decision_id)
+    }
+
+    fn asked<'q>(&self, action: &'q str, question: &'q Question) -> Asked<'q> {
+        let resource = self.snapshot.entity_name(&question.resource.type_name, &question.resource.id);
+        Asked::new(action, resource, question, self.decider.log.values())
+    }
+
+    /// What the lines of whole requests have in common. The latency runs until here.
+    fn line<'l>(&'l self, decision_id: &'l DecisionId, outcome: Outcome) -> Line<'l> {
+        let now = self.decider.clock.now();
+        let latency = now.monotonic.saturating_sub(self.facts.started.monotonic);
+        Line {
+            request_id: Some(self.facts.request_id),
+            principal: Some(Principal::new(self.snapshot.principal_uid(self.identity), self.identity)),
+            revision: Some(self.snapshot.revision().as_str()),
+            latency_us: Some(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX)),
+            ..Line::new(self.facts.started.wall, decision_id.as_str(), outcome)
+        }
+    }
+}
+
+impl JudgedItem {
+    /// Judges one item.
+    pub(super) fn new(case: &Case<'_>, item: BatchItem, decision_id: DecisionId) -> Self {
+        let BatchItem { id, question } = item;
+        let (question, judged) = match question {
+            Ok(question) => {
+                let judged = case.evaluate(&question);
+                (Some(question), judged)
+            }
+            Err(refusal) => (None, Err(refusal)),
+        };
+        let action = question.as_ref().map(|question| case.snapshot.action_name(&question.action));
+        Self { id, decision_id, judged, action: action.unwrap_or_else(|| Arc::from("")), question }
+    }
+
+    /// The refusal that goes for every item alike: it lies in the one token.
+    pub(super) fn refused_for_all(&self) -> Option<Refusal> {
+        self.judged.as_ref().err().filter(|refusal| refusal.code == RefusalCode::InvalidToken).cloned()
+    }
+
+    /// Its record: small, because the head of its batch has what all items share.
+    pub(super) fn line<'l>(&'l self, case: &'l Case<'_>, batch: &'l DecisionId) -> Line<'l> {
+        let outcome = match &self.judged {
+            Ok(evaluation) => evaluation.decision.into(),
+            Err(_) => Outcome::Refused,
+        };
+        Line {
+            batch: Some(batch.as_str()),
+            asked: self.question.as_ref().map(|question| case.asked(&self.action, question)),
+            decided: self.judged.as_ref().ok().map(Into::into),
+            refused: self.judged.as_ref().err().map(Into::into),
+            ..Line::new(case.facts.started.wall, self.decision_id.as_str(), outcome)
+        }
+    }
+}

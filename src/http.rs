@@ -1,0 +1,149 @@
+//! The decision API and the operations API over HTTP.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::HeaderValue;
+use axum::http::header::CONTENT_TYPE;
+use axum::middleware::from_fn_with_state;
+use axum::response::Response;
+use axum::routing::post;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Clock;
+use crate::decision::Decider;
+use crate::identity::Verifier;
+use crate::model::status::WeakSetting;
+use crate::model::{Limits, Period};
+use crate::telemetry::Metrics;
+
+mod authorize;
+mod batch;
+mod bearer;
+mod error;
+mod intake;
+pub mod listen;
+pub mod ops;
+mod trace;
+
+pub use error::{ApiError, Problem};
+pub use listen::{Address, SocketMode};
+pub use ops::Operations;
+
+/// More than an answer needs that one policy determines.
+const ANSWER: usize = 512;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// The routes by the paths that the program log may repeat.
+const ROUTES: [&str; 6] = [authorize::PATH, batch::PATH, "/livez", "/readyz", "/metrics", "/openapi.json"];
+
+/// `[server]` of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where the decision API listens.
+    pub listen: Address,
+    /// Where the operations API listens.
+    pub ops_listen: Address,
+    /// The permissions of a unix socket.
+    pub socket_mode: SocketMode,
+    /// Callers are not authenticated: this allows to listen where others than this machine reach us.
+    pub allow_anonymous: bool,
+    /// Whether `?explain=true` is answered.
+    pub explain: bool,
+    /// How long a service that is told to stop still accepts requests.
+    pub drain: Period,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: Address::loopback(8180),
+            ops_listen: Address::loopback(8181),
+            socket_mode: SocketMode::default(),
+            allow_anonymous: false,
+            explain: false,
+            drain: Period(Duration::from_secs(5)),
+        }
+    }
+}
+
+/// Why a configuration may not serve.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`server.listen = \"{listen}\"` can be reached from other machines, and callers are not authenticated")]
+pub struct Exposed {
+    /// The address.
+    pub listen: Address,
+}
+
+impl Config {
+    /// Whether it is safe to listen there.
+    ///
+    /// # Errors
+    /// Beyond loopback and without `allow_anonymous`.
+    pub fn check(&self) -> Result<(), Exposed> {
+        if self.listen.is_local() || self.allow_anonymous {
+            return Ok(());
+        }
+        Err(Exposed { listen: self.listen.clone() })
+    }
+
+    /// The settings in force that are weaker than they could be.
+    pub fn weak_settings(&self) -> Vec<WeakSetting> {
+        if self.listen.is_local() || !self.allow_anonymous {
+            return Vec::new();
+        }
+        vec![WeakSetting {
+            setting: "server.allow_anonymous",
+            meaning: "whoever reaches the port can ask, with any user's token that they hold",
+        }]
+    }
+}
+
+/// What the decision API is made of.
+#[derive(Debug)]
+pub struct Api {
+    /// Judges tokens.
+    pub verifier: Verifier,
+    /// Judges questions.
+    pub decider: Decider,
+    /// What it does not take.
+    pub limits: Limits,
+    /// Whether `?explain=true` is answered.
+    pub explain: bool,
+    /// How the service is.
+    pub operations: Operations,
+}
+
+impl Api {
+    fn clock(&self) -> &Clock {
+        &self.decider.clock
+    }
+
+    fn metrics(&self) -> &Metrics {
+        &self.decider.metrics
+    }
+}
+
+/// The routes of the decision API.
+pub fn router(api: Arc<Api>) -> Router {
+    let traced = trace::Traced::new(api.clock().clone(), api.metrics().clone(), &api.limits);
+    Router::new()
+        .route(authorize::PATH, post(authorize::authorize))
+        .route(batch::PATH, post(batch::authorize))
+        .fallback(error::not_found)
+        .method_not_allowed_fallback(error::method_not_allowed)
+        .with_state(api)
+        .layer(from_fn_with_state(traced, trace::decision))
+}
+
+fn json(answer: &impl Serialize) -> Result<Response, ApiError> {
+    let mut body = Vec::with_capacity(ANSWER);
+    serde_json::to_writer(&mut body, answer).map_err(|error| ApiError::internal(error.to_string()))?;
+    let mut response = Response::new(Body::from(body));
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    Ok(response)
+}

@@ -1,0 +1,28 @@
+//! `POST /authorize`: one question, one decision.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+
+use super::error::ApiError;
+use super::intake::{Reading, Received, receive};
+use super::{Api, json};
+use crate::model::Body;
+
+pub(super) const PATH: &str = "/authorize";
+
+pub(super) async fn authorize(State(api): State<Arc<Api>>, request: Request) -> Result<Response, ApiError> {
+    let reading = Reading {
+        limit: api.limits.body,
+        explains: true,
+        parse: |json, limits| Body::parse(json, limits).map(|body| (body.token, body.question)),
+    };
+    let Received { verified, question, explain, facts } = receive(&api, request, reading).await?;
+    let answer = if explain {
+        api.decider.explain(&verified, &question, facts.for_record()).await?
+    } else {
+        api.decider.decide(&verified, &question, facts.for_record()).await?
+    };
+    json(&answer)
+}
