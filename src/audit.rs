@@ -11,6 +11,8 @@ use crate::model::status::WeakSetting;
 mod escape;
 mod log;
 mod record;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use log::{AuditError, Log, Pending, Receipt};
@@ -89,7 +91,7 @@ impl Config {
 }
 
 #[cfg(test)]
-mod tests {
+mod settings {
     use super::*;
 
     fn read(json: &str) -> Config {
@@ -107,7 +109,8 @@ mod tests {
 
     #[test]
     fn a_log_that_can_lose_records_is_said_to_be_weak() {
-        let weak = |json: &str| read(json).weak_settings().iter().map(|weak| weak.setting).collect::<Vec<_>>();
+        let weak =
+            |json: &str| read(json).weak_settings().iter().map(|weak| weak.setting).collect::<Vec<_>>();
         assert_eq!(weak(r#"{"sink": "off", "durability": "queued"}"#), ["audit.sink"]);
         assert_eq!(weak(r#"{"durability": "queued"}"#), ["audit.durability"]);
         assert!(weak(r#"{"sink": "file", "durability": "synced", "stall": "100ms"}"#).is_empty());

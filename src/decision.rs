@@ -14,6 +14,8 @@ use crate::telemetry::Metrics;
 
 mod answer;
 mod case;
+#[cfg(test)]
+mod tests;
 
 use answer::ItemAnswer;
 pub(crate) use answer::new_uuid;
@@ -119,7 +121,7 @@ impl Decider {
             Err(refusal) => return Err(case.refused(refusal, Some(question)).await),
         };
         let decision_id = self.new_id();
-        let action = case.snapshot.action_name(&question.action);
+        let action = case.action(question);
         let pending = self.append(&case.decided(&decision_id, &action, question, &evaluation))?;
         let receipt = pending.settled().await?;
         self.count(&evaluation, &action);

@@ -73,7 +73,9 @@ impl Default for Config {
 
 /// Why a configuration may not serve.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`server.listen = \"{listen}\"` can be reached from other machines, and callers are not authenticated")]
+#[error(
+    "`server.listen = \"{listen}\"` can be reached from other machines, and callers are not authenticated"
+)]
 pub struct Exposed {
     /// The address.
     pub listen: Address,

@@ -227,8 +227,7 @@ impl Lines {
     /// Adds a line behind the others.
     pub fn push(&mut self, line: &Line<'_>) -> Result<(), AuditError> {
         let start = self.bytes.len();
-        let written =
-            line.serialize(&mut serde_json::Serializer::with_formatter(&mut self.bytes, Printable));
+        let written = line.serialize(&mut serde_json::Serializer::with_formatter(&mut self.bytes, Printable));
         if let Err(error) = written {
             self.bytes.truncate(start);
             return Err(AuditError::Encoding(error.to_string().into()));
@@ -285,10 +284,7 @@ fn errors<S: serde::Serializer>(errors: &[PolicyError], serializer: S) -> Result
     list.end()
 }
 
-fn entities<S: serde::Serializer>(
-    entities: &[EntityDescription],
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
+fn entities<S: serde::Serializer>(entities: &[EntityDescription], serializer: S) -> Result<S::Ok, S::Error> {
     #[derive(Serialize)]
     struct Written<'a> {
         #[serde(rename = "type")]
@@ -373,7 +369,7 @@ mod tests {
 
     #[test]
     fn a_decision_is_one_line_that_says_who_what_and_why() {
-        insta::assert_snapshot!(line(false), @"");
+        insta::assert_snapshot!(line(false).trim_end(), @r#"{"time":"2026-11-23T09:30:00.125Z","decision_id":"0193","request_id":"r-1","outcome":"deny","principal":"Shop::User::\"3f0c\"","kind":"user","groups":["admin","a\u202eb"],"issuer":"https://issuer.example/pool","token_use":"access","jti":"jti-1","action":"Shop::Action::\"updateProduct\"","resource":"Shop::Product::\"p\\n42\"","context_keys":["ip"],"decision":"deny","reason":"evaluation_error","policies":[],"errors":[{"policy":"p#1","code":"overflow","text":"integer overflow"}],"revision":"sha256:7c1f","latency_us":120}"#);
     }
 
     #[test]

@@ -39,6 +39,11 @@ impl<'a> Case<'a> {
         self.snapshot.evaluate(self.identity, question, self.facts.started.wall)
     }
 
+    /// The action's full name; as given where the schema has none such.
+    pub(super) fn action(&self, question: &Question) -> Arc<str> {
+        self.snapshot.action_name(&question.action).unwrap_or_else(|| question.action.as_str().into())
+    }
+
     /// The record of a decision.
     pub(super) fn decided<'l>(
         &'l self,
@@ -77,7 +82,7 @@ impl<'a> Case<'a> {
         question: Option<&Question>,
     ) -> Result<DecisionId, AuditError> {
         let decision_id = self.decider.new_id();
-        let action = question.map(|question| self.snapshot.action_name(&question.action));
+        let action = question.map(|question| self.action(question));
         let asked = question.zip(action.as_deref()).map(|(question, action)| self.asked(action, question));
         let line = Line { asked, refused: Some(refused), ..self.line(&decision_id, Outcome::Refused) };
         let pending = self.decider.append(&line)?;
@@ -116,7 +121,7 @@ impl JudgedItem {
             }
             Err(refusal) => (None, Err(refusal)),
         };
-        let action = question.as_ref().map(|question| case.snapshot.action_name(&question.action));
+        let action = question.as_ref().map(|question| case.action(question));
         Self { id, decision_id, judged, action: action.unwrap_or_else(|| Arc::from("")), question }
     }
 

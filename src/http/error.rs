@@ -318,7 +318,10 @@ pub(super) const fn code_of(status: Status) -> StatusCode {
 
 /// The answer to an unknown path. It does not repeat the path.
 pub(super) async fn not_found() -> ApiError {
-    ApiError::new(Problem::NotFound, "there is no such route: `GET /openapi.json` of the operations listener has them all")
+    ApiError::new(
+        Problem::NotFound,
+        "there is no such route: `GET /openapi.json` of the operations listener has them all",
+    )
 }
 
 /// The answer to a known path with another method; the router adds `Allow`.
