@@ -11,4 +11,5 @@ pub mod clock;
 pub mod decision;
 pub mod http;
 pub mod identity;
+pub mod store;
 pub mod telemetry;
