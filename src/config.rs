@@ -12,6 +12,7 @@ use serde::Deserialize;
 use crate::cedar::Settings;
 use crate::model::status::WeakSetting;
 use crate::model::{Finding, Limits};
+use crate::store::ConfigurationFile;
 use crate::telemetry::log;
 use crate::{audit, http, identity, store};
 
@@ -42,15 +43,6 @@ pub struct Config {
     pub limits: Limits,
     /// The program log.
     pub log: log::Config,
-}
-
-/// The file that was read.
-#[derive(Debug, Clone)]
-pub struct ConfigurationFile {
-    /// Where it is.
-    pub path: PathBuf,
-    /// What it says.
-    pub text: Arc<str>,
 }
 
 /// The settings, with what they were read from: what a complaint about them points at.
@@ -89,11 +81,15 @@ impl Configuration {
     /// The first that is not safe or not complete.
     pub fn check_for_serving(&self) -> Result<(), Box<Finding>> {
         if self.config.issuers.is_empty() {
-            let help = "name your user pool: an `[[issuers]]` table with `issuer`, `client_ids` and `token_use`";
-            return Err(Box::new(self.fault("issuers", "no issuer is configured, so no token could be accepted").help(help)));
+            let help =
+                "name your user pool: an `[[issuers]]` table with `issuer`, `client_ids` and `token_use`";
+            return Err(Box::new(
+                self.fault("issuers", "no issuer is configured, so no token could be accepted").help(help),
+            ));
         }
-        identity::check_all(&self.config.issuers)
-            .map_err(|fault| Box::new(self.fault(&fault.key, format!("`{}` {}", fault.key, fault.message)).help(fault.help)))?;
+        identity::check_all(&self.config.issuers).map_err(|fault| {
+            Box::new(self.fault(&fault.key, format!("`{}` {}", fault.key, fault.message)).help(fault.help))
+        })?;
         self.check_listeners()
     }
 

@@ -32,11 +32,16 @@ pub(super) fn of_key(text: &str, key: &str) -> Option<Place> {
         let span;
         (span, value) = match value.into_inner() {
             DeValue::Table(table) => {
-                let Some((name, value)) = table.into_iter().find(|(name, _)| name.get_ref() == part) else { break };
+                let Some((name, value)) = table.into_iter().find(|(name, _)| name.get_ref() == part) else {
+                    break;
+                };
                 (name.span(), value)
             }
             DeValue::Array(array) => {
-                let Some(value) = part.parse().ok().and_then(|index: usize| array.into_iter().nth(index)) else { break };
+                let Some(value) = part.parse().ok().and_then(|index: usize| array.into_iter().nth(index))
+                else {
+                    break;
+                };
                 (value.span(), value)
             }
             _ => break,
@@ -55,5 +60,8 @@ pub(super) fn meant(message: &str) -> Option<(&str, &str)> {
 
 /// The parser speaks of fields, and of what it had in mind for them.
 pub(super) fn in_our_words(message: &str) -> String {
-    message.replace("unknown field", "unknown key").replace("missing field", "missing key").replace("duplicate field", "duplicate key")
+    message
+        .replace("unknown field", "unknown key")
+        .replace("missing field", "missing key")
+        .replace("duplicate field", "duplicate key")
 }

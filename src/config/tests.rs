@@ -15,14 +15,14 @@ department = "custom:department"
 
 fn read(text: &str, environment: &[(&str, &str)]) -> Result<Configuration, Box<Finding>> {
     let file = ConfigurationFile { path: "palisade.toml".into(), text: text.into() };
-    let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let environment =
+        environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     Configuration::read(Some(file), "/etc/palisade".into(), &environment)
 }
 
 fn refused(text: &str, environment: &[(&str, &str)]) -> String {
-    let finding = *read(text, environment).map_or_else(|finding| finding, |configuration| {
-        configuration.check_for_serving().unwrap_err()
-    });
+    let finding = *read(text, environment)
+        .map_or_else(|finding| finding, |configuration| configuration.check_for_serving().unwrap_err());
     format!("{finding} ({})", finding.help.as_deref().unwrap_or_default())
 }
 
@@ -63,11 +63,21 @@ fn a_mistake_in_the_file_is_shown_at_its_line() {
     assert!(refused("[server]\nlisen = \"x\"\n", &[]).ends_with("(did you mean `listen`?)"));
     assert!(refused("[server]\nlisten = 7\n", &[]).starts_with("palisade.toml:2:10: "));
     assert!(refused("[server\n", &[]).starts_with("palisade.toml:1:"));
-    assert!(refused("[audit]\nstall = \"5\"\n", &[]).contains("palisade.toml:2:9: `5` is not a length of time"));
+    assert!(
+        refused("[audit]\nstall = \"5\"\n", &[]).contains("palisade.toml:2:9: `5` is not a length of time")
+    );
     let empty = GOOD.replace("client_ids = [\"a\"]", "client_ids = []");
-    assert!(refused(&empty, &[]).starts_with("palisade.toml:6:1: `issuers.0.client_ids`"), "{}", refused(&empty, &[]));
+    assert!(
+        refused(&empty, &[]).starts_with("palisade.toml:6:1: `issuers.0.client_ids`"),
+        "{}",
+        refused(&empty, &[])
+    );
     let absent = GOOD.replace("client_ids = [\"a\"]\n", "");
-    assert!(refused(&absent, &[]).starts_with("palisade.toml:4:1: `issuers.0.client_ids`"), "{}", refused(&absent, &[]));
+    assert!(
+        refused(&absent, &[]).starts_with("palisade.toml:4:1: `issuers.0.client_ids`"),
+        "{}",
+        refused(&absent, &[])
+    );
 }
 
 #[test]
@@ -75,17 +85,29 @@ fn a_mistake_in_the_environment_names_its_variable() {
     let unknown = refused(GOOD, &[("PALISADE__SERVER__LISTNE", "x")]);
     assert!(unknown.starts_with("PALISADE__SERVER__LISTNE: unknown key `listne`"), "{unknown}");
     assert!(unknown.ends_with("(did you mean `PALISADE__SERVER__LISTEN`?)"), "{unknown}");
-    assert!(refused(GOOD, &[("PALISADE__SERVER__EXPLAIN", "yes")]).starts_with("PALISADE__SERVER__EXPLAIN: "));
+    assert!(
+        refused(GOOD, &[("PALISADE__SERVER__EXPLAIN", "yes")]).starts_with("PALISADE__SERVER__EXPLAIN: ")
+    );
     assert!(refused(GOOD, &[("PALISADE__ISSUERS__5__ISSUER", "x")]).contains("the next index is 1"));
     assert!(refused(GOOD, &[("PALISADE__NAMESPACE__X", "x")]).contains("holds no further keys"));
     assert!(refused(GOOD, &[("PALISADE__", "x")]).starts_with("PALISADE__: "));
     let exposed = refused(GOOD, &[("PALISADE__SERVER__LISTEN", "0.0.0.0:80")]);
-    assert!(exposed.starts_with("PALISADE__SERVER__LISTEN: ") && exposed.contains("allow_anonymous"), "{exposed}");
+    assert!(
+        exposed.starts_with("PALISADE__SERVER__LISTEN: ") && exposed.contains("allow_anonymous"),
+        "{exposed}"
+    );
 }
 
 #[test]
 fn serving_wants_an_issuer_that_is_not_the_one_of_dev() {
     assert!(refused("", &[]).contains("no issuer is configured"));
-    let dev = GOOD.replace("https://cognito-idp.us-east-1.amazonaws.com/us-east-1_EXAMPLE", "https://dev.palisade.invalid/");
-    assert!(refused(&dev, &[]).starts_with("palisade.toml:5:1: `issuers.0.issuer`"), "{}", refused(&dev, &[]));
+    let dev = GOOD.replace(
+        "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_EXAMPLE",
+        "https://dev.palisade.invalid/",
+    );
+    assert!(
+        refused(&dev, &[]).starts_with("palisade.toml:5:1: `issuers.0.issuer`"),
+        "{}",
+        refused(&dev, &[])
+    );
 }

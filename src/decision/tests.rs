@@ -34,7 +34,8 @@ impl Case {
         let path = folder.path().join("decisions.jsonl");
         let metrics = Metrics::new();
         let log = Config { sink: Sink::File, path, ..Config::default() };
-        let (publisher, snapshots) = live::channel(snapshot("permit (principal in Shop::Group::\"admin\", action, resource);"));
+        let (publisher, snapshots) =
+            live::channel(snapshot("permit (principal in Shop::Group::\"admin\", action, resource);"));
         let decider = Decider {
             snapshots,
             log: Log::open(&log, metrics.clone()).unwrap(),
@@ -226,8 +227,7 @@ async fn a_token_that_makes_no_principal_refuses_the_whole_batch() {
     let case = Case::new();
     let machine = Identity { kind: Kind::Machine, ..member_of(&[]) };
     let item = json!({"action": "readProduct", "resource": {"type": "Product", "id": "p-1"}});
-    let refused =
-        case.decider.answer_batch(&machine, batch(&json!([item])), case.facts()).await.unwrap_err();
+    let refused = case.decider.answer_batch(&machine, batch(&json!([item])), case.facts()).await.unwrap_err();
     let Undecided::Refused { refusal, .. } = refused else { panic!("{refused}") };
     assert_eq!(refusal.code, RefusalCode::InvalidToken);
     assert_eq!(case.records().len(), 1);

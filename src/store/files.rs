@@ -284,8 +284,11 @@ fn of_cause(path: &Arc<str>, cause: &Cause, root: Option<Kind>) -> Finding {
                 io::ErrorKind::NotADirectory => "this is not a folder".to_owned(),
                 _ => format!("cannot be read: {error}"),
             };
-            Finding::error(path, code, what)
-                .help(format!("`{}` says where the {} are", kind.setting(), kind.files()))
+            Finding::error(path, code, what).help(format!(
+                "`{}` says where the {} are",
+                kind.setting(),
+                kind.files()
+            ))
         }
         _ => Finding::error(path, code, cause.to_string()),
     }

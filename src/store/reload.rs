@@ -10,8 +10,8 @@ use super::files::{Files, read_capped};
 use super::watch::Watch;
 use crate::cedar::{self, Compiled, Publisher, Revision, Snapshots, Sources, live};
 use crate::clock::Clock;
-use crate::model::status::PolicyStatus;
 use crate::model::Finding;
+use crate::model::status::PolicyStatus;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::ResultLabels;
 
@@ -226,8 +226,7 @@ impl Reloads {
 
     async fn compile(&self, read: Read) -> Result<Compiled, Vec<Finding>> {
         let (sources, files) = (read?, Arc::clone(&self.files));
-        let compiled =
-            off_the_serving_threads(move || cedar::compile(&sources, files.limits())).await?;
+        let compiled = off_the_serving_threads(move || cedar::compile(&sources, files.limits())).await?;
         if compiled.snapshot.policy_count() == 0 && self.publisher.current().policy_count() > 0 {
             return Err(vec![
                 Finding::error(&THE_FILES.into(), "policies-emptied", "there is no policy any more").help(
@@ -280,7 +279,8 @@ impl Reloads {
 
     async fn configuration_changed(&self) -> bool {
         let Some(file) = self.configuration.clone() else { return false };
-        let read = move || read_capped(&file.path, file.text.len()).is_ok_and(|now| now == file.text.as_bytes());
+        let read =
+            move || read_capped(&file.path, file.text.len()).is_ok_and(|now| now == file.text.as_bytes());
         // What cannot be read now would not start either.
         !tokio::task::spawn_blocking(read).await.unwrap_or(false)
     }

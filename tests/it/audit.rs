@@ -17,7 +17,8 @@ async fn after_a_kill_under_load_every_decision_that_was_answered_is_on_record()
             tokio::spawn(async move {
                 let client = reqwest::Client::builder().no_proxy().build().unwrap();
                 loop {
-                    let request = client.post(&url).bearer_auth(&alice).header("content-type", "application/json");
+                    let request =
+                        client.post(&url).bearer_auth(&alice).header("content-type", "application/json");
                     let Ok(response) = request.body(update().to_string()).send().await else { return };
                     let Ok(body) = response.bytes().await else { return };
                     let answer: serde_json::Value = serde_json::from_slice(&body).unwrap();
@@ -37,7 +38,8 @@ async fn after_a_kill_under_load_every_decision_that_was_answered_is_on_record()
     }
     let text = std::fs::read_to_string(service.setup.path("decisions.jsonl")).unwrap();
     let whole = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let on_record: HashSet<_> = whole.map(|record| record["decision_id"].as_str().unwrap().to_owned()).collect();
+    let on_record: HashSet<_> =
+        whole.map(|record| record["decision_id"].as_str().unwrap().to_owned()).collect();
     let received = received.lock().unwrap();
     let missing: Vec<_> = received.difference(&on_record).collect();
     assert!(missing.is_empty(), "{} of {} are missing", missing.len(), received.len());

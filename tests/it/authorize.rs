@@ -40,8 +40,14 @@ async fn an_explanation_says_who_and_where() {
         command.env("PALISADE__SERVER__EXPLAIN", "false");
     });
     let alice = service.token("alice", &["admin"]);
-    assert_eq!(service.post("/authorize?explain=true", &alice, update()).await.outcome(), "403 explain_not_allowed");
-    assert_eq!(service.post("/authorize?explian=true", &alice, update()).await.outcome(), "400 malformed_request");
+    assert_eq!(
+        service.post("/authorize?explain=true", &alice, update()).await.outcome(),
+        "403 explain_not_allowed"
+    );
+    assert_eq!(
+        service.post("/authorize?explian=true", &alice, update()).await.outcome(),
+        "400 malformed_request"
+    );
 }
 
 #[tokio::test]
@@ -56,7 +62,10 @@ async fn a_batch_is_judged_item_by_item_under_one_revision() {
     let decisions = answer.body["decisions"].as_array().unwrap();
     assert_eq!(decisions[0]["decision"], "allow");
     assert_eq!(decisions[0]["id"], "row-1");
-    assert_eq!((&decisions[1]["decision"], &decisions[1]["reason"]), (&json!("deny"), &json!("not_evaluated")));
+    assert_eq!(
+        (&decisions[1]["decision"], &decisions[1]["reason"]),
+        (&json!("deny"), &json!("not_evaluated"))
+    );
     assert_eq!(decisions[1]["error"]["code"], "unknown_action");
     assert_eq!(decisions[2]["error"]["code"], "malformed_request");
     assert_eq!(answer.body["revision"].as_str().unwrap().len(), 71);
@@ -92,24 +101,43 @@ async fn every_refusal_has_its_code_and_those_after_the_token_are_on_record() {
     };
     let cases = [
         (json!({"action": "updateProduct"}), "400 malformed_request"),
-        (json!({"action": "updateProduct", "resource": {"type": "Product", "id": 42}}), "400 malformed_request"),
+        (
+            json!({"action": "updateProduct", "resource": {"type": "Product", "id": 42}}),
+            "400 malformed_request",
+        ),
         (product(json!({"colour": "red"})), "400 malformed_request"),
-        (json!({"action": "updateProdcut", "resource": {"type": "Product", "id": "p"}}), "422 unknown_action"),
+        (
+            json!({"action": "updateProdcut", "resource": {"type": "Product", "id": "p"}}),
+            "422 unknown_action",
+        ),
         (json!({"action": "updateProduct", "resource": {"type": "Produkt", "id": "p"}}), "422 unknown_type"),
         (product(json!({"attributes": {"status": 7}})), "422 schema_mismatch"),
-        (json!({"action": "updateProduct", "resource": {"type": "Product", "id": "p"}, "entities": [{"type": "Group", "id": "admin"}]}), "400 forged_identity"),
-        (json!({"action": "updateProduct", "resource": {"type": "Product", "id": "p"}, "context": {"now": "2020-01-01"}}), "400 malformed_request"),
+        (
+            json!({"action": "updateProduct", "resource": {"type": "Product", "id": "p"}, "entities": [{"type": "Group", "id": "admin"}]}),
+            "400 forged_identity",
+        ),
+        (
+            json!({"action": "updateProduct", "resource": {"type": "Product", "id": "p"}, "context": {"now": "2020-01-01"}}),
+            "400 malformed_request",
+        ),
     ];
     for (body, expected) in &cases {
         let reply = service.authorize(&alice, body.clone()).await;
         assert_eq!(reply.outcome(), *expected, "{body}");
         assert_eq!(reply.headers["content-type"], "application/problem+json");
-        assert_eq!(reply.body["type"], format!("urn:palisade:problem:{}", reply.body["code"].as_str().unwrap()));
+        assert_eq!(
+            reply.body["type"],
+            format!("urn:palisade:problem:{}", reply.body["code"].as_str().unwrap())
+        );
         assert!(reply.body["decision_id"].is_string(), "{:?}", reply.body);
     }
     let records = service.records();
     assert_eq!(records.len(), cases.len());
-    assert!(records.iter().all(|record| record["outcome"] == "refused" && record["principal"] == "Shop::User::\"alice\""));
+    assert!(
+        records
+            .iter()
+            .all(|record| record["outcome"] == "refused" && record["principal"] == "Shop::User::\"alice\"")
+    );
 }
 
 #[tokio::test]
@@ -117,13 +145,18 @@ async fn what_is_not_a_question_at_all_is_a_problem_too() {
     let service = Setup::new().start();
     let alice = service.token("alice", &["admin"]);
     let send = async |request: reqwest::RequestBuilder| reply(request.send().await.unwrap()).await;
-    let post = || service.request("POST", "/authorize").header("content-type", "application/json").bearer_auth(&alice);
+    let post = || {
+        service.request("POST", "/authorize").header("content-type", "application/json").bearer_auth(&alice)
+    };
     assert_eq!(send(service.request("GET", "/authorize")).await.outcome(), "405 method_not_allowed");
     assert_eq!(send(service.request("POST", "/")).await.outcome(), "404 not_found");
     assert_eq!(send(post().body("{")).await.outcome(), "400 malformed_request");
     assert_eq!(send(post().body("[".repeat(100_000))).await.outcome(), "400 malformed_request");
     assert_eq!(send(post().body(" ".repeat(256 * 1024 + 1))).await.outcome(), "413 too_large");
-    assert_eq!(send(post().body(update().to_string().replace("p-42", "p-42\u{0}"))).await.outcome(), "400 malformed_request");
+    assert_eq!(
+        send(post().body(update().to_string().replace("p-42", "p-42\u{0}"))).await.outcome(),
+        "400 malformed_request"
+    );
     let text = service.request("POST", "/authorize").header("content-type", "text/plain").bearer_auth(&alice);
     assert_eq!(send(text.body(update().to_string())).await.outcome(), "415 unsupported_media_type");
     let twice = post().header("authorization", format!("Bearer {alice}")).body(update().to_string());
@@ -131,9 +164,15 @@ async fn what_is_not_a_question_at_all_is_a_problem_too() {
     let mut body = update();
     body["token"] = alice.clone().into();
     assert_eq!(send(post().body(body.to_string())).await.outcome(), "400 malformed_request");
-    let body_token = service.request("POST", "/authorize").header("content-type", "application/json").body(body.to_string());
+    let body_token = service
+        .request("POST", "/authorize")
+        .header("content-type", "application/json")
+        .body(body.to_string());
     assert_eq!(send(body_token).await.outcome(), "allow permitted");
-    let basic = service.request("POST", "/authorize").header("content-type", "application/json").header("authorization", "Basic eDp5");
+    let basic = service
+        .request("POST", "/authorize")
+        .header("content-type", "application/json")
+        .header("authorization", "Basic eDp5");
     assert_eq!(send(basic.body(body.to_string())).await.outcome(), "allow permitted");
 }
 
@@ -141,8 +180,11 @@ async fn what_is_not_a_question_at_all_is_a_problem_too() {
 async fn a_request_keeps_the_id_that_it_came_with() {
     let service = Setup::new().start();
     let alice = service.token("alice", &["admin"]);
-    let request = service.request("POST", "/authorize").header("content-type", "application/json").bearer_auth(&alice);
-    let answer = reply(request.header("x-request-id", "abc-123").body(update().to_string()).send().await.unwrap()).await;
+    let request =
+        service.request("POST", "/authorize").header("content-type", "application/json").bearer_auth(&alice);
+    let answer =
+        reply(request.header("x-request-id", "abc-123").body(update().to_string()).send().await.unwrap())
+            .await;
     assert_eq!(answer.headers["x-request-id"], "abc-123");
     assert_eq!(service.records()[0]["request_id"], "abc-123");
 }

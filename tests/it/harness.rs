@@ -7,7 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use palisade::identity::issuer::EmbeddedIssuer;
+use palisade::identity::issuer::{Cognito, TokenIssuer};
+use palisade::model::Timestamp;
 use serde_json::{Value, json};
 
 /// The issuer of the tests, whose keys are in a file.
@@ -20,7 +21,7 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 /// A folder with a shop in it that a test may change before and after the start.
 pub struct Setup {
     pub folder: tempfile::TempDir,
-    pub issuer: EmbeddedIssuer,
+    pub issuer: TokenIssuer,
     settings: String,
 }
 
@@ -53,8 +54,8 @@ impl Setup {
                 std::fs::copy(entry.path(), folder.path().join(name).join(entry.file_name())).unwrap();
             }
         }
-        let issuer = EmbeddedIssuer::new(ISSUER, CLIENT).unwrap();
-        std::fs::write(folder.path().join("jwks.json"), issuer.jwks().to_string()).unwrap();
+        let issuer = TokenIssuer::start(ISSUER, "k-1").unwrap();
+        std::fs::write(folder.path().join("jwks.json"), issuer.jwks()).unwrap();
         Self { folder, issuer, settings: String::new() }
     }
 
@@ -89,7 +90,11 @@ impl Setup {
     /// The program with this configuration and an environment of its own.
     pub fn command(&self, verb: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_palisade"));
-        command.env_clear().current_dir(self.folder.path()).args(["--config".as_ref(), self.configuration().as_os_str()]).args(verb);
+        command
+            .env_clear()
+            .current_dir(self.folder.path())
+            .args(["--config".as_ref(), self.configuration().as_os_str()])
+            .args(verb);
         command
     }
 
@@ -126,7 +131,8 @@ impl Setup {
 impl Service {
     /// A fresh access token of a user in these groups.
     pub fn token(&self, user: &str, groups: &[&str]) -> String {
-        self.setup.issuer.access_token(user, groups).expose().to_owned()
+        let claims = Cognito::access(user, groups, CLIENT, Timestamp::from_millis(now() * 1_000));
+        self.setup.issuer.issue(&claims).unwrap().expose().to_owned()
     }
 
     pub async fn authorize(&self, token: &str, body: Value) -> Reply {
@@ -153,7 +159,8 @@ impl Service {
     pub async fn metric(&self, line: &str) -> f64 {
         let url = format!("http://{}/metrics", self.operations);
         let text = self.client.get(url).send().await.unwrap().text().await.unwrap();
-        let value = text.lines().find_map(|there| there.strip_prefix(line)).map(|rest| rest.trim().parse().unwrap());
+        let value =
+            text.lines().find_map(|there| there.strip_prefix(line)).map(|rest| rest.trim().parse().unwrap());
         value.unwrap_or_default()
     }
 
@@ -178,13 +185,17 @@ impl Service {
             if wanted(&reply) {
                 return reply;
             }
-            assert!(Instant::now() < deadline, "not before {PATIENCE:?} were over; the last reply: {reply:#?}");
+            assert!(
+                Instant::now() < deadline,
+                "not before {PATIENCE:?} were over; the last reply: {reply:#?}"
+            );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 
     pub fn signal(&self, signal: &str) {
-        let sent = Command::new("kill").args([format!("-{signal}"), self.child.id().to_string()]).status().unwrap();
+        let sent =
+            Command::new("kill").args([format!("-{signal}"), self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
     }
 
@@ -203,7 +214,9 @@ impl Service {
     /// The decision log, line by line.
     pub fn records(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(self.setup.path("decisions.jsonl")).unwrap_or_default();
-        text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+            .collect()
     }
 }
 
@@ -218,7 +231,11 @@ impl Reply {
     /// The decision with its reason, or the problem's code.
     pub fn outcome(&self) -> String {
         match self.status {
-            200 => format!("{} {}", self.body["decision"].as_str().unwrap(), self.body["reason"].as_str().unwrap()),
+            200 => format!(
+                "{} {}",
+                self.body["decision"].as_str().unwrap(),
+                self.body["reason"].as_str().unwrap()
+            ),
             status => format!("{status} {}", self.body["code"].as_str().unwrap_or("?")),
         }
     }
@@ -227,8 +244,15 @@ impl Reply {
 pub async fn reply(response: reqwest::Response) -> Reply {
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let bytes = response.bytes().await.unwrap();
-    let body = serde_json::from_slice(&bytes).unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into_owned().into());
+    let body = serde_json::from_slice(&bytes)
+        .unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into_owned().into());
     Reply { status, headers, body }
+}
+
+/// Seconds since 1970.
+pub fn now() -> i64 {
+    let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    i64::try_from(since_1970.as_secs()).unwrap()
 }
 
 /// `updateProduct` on product `p-42`, which nothing else is said of.

@@ -18,7 +18,11 @@ async fn a_service_that_is_told_to_stop_says_so_finishes_and_exits_with_zero() {
     service.signal("TERM");
     service.line("draining");
     assert_eq!(service.operations("/readyz").await.status, 503);
-    assert_eq!(service.authorize(&alice, update()).await.outcome(), "allow permitted", "still accepted while draining");
+    assert_eq!(
+        service.authorize(&alice, update()).await.outcome(),
+        "allow permitted",
+        "still accepted while draining"
+    );
     assert_eq!(service.ended(), Some(0));
     assert_eq!(service.records().len(), 1);
 }
@@ -55,7 +59,11 @@ fn another_services_socket_and_other_files_are_left_alone() {
         if occupied == "file" {
             std::fs::write(&path, "precious").unwrap();
         }
-        let output = setup.command(&["serve"]).env("PALISADE__SERVER__LISTEN", format!("unix:{}", path.display())).output().unwrap();
+        let output = setup
+            .command(&["serve"])
+            .env("PALISADE__SERVER__LISTEN", format!("unix:{}", path.display()))
+            .output()
+            .unwrap();
         assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
         assert!(path.exists());
     }
@@ -81,5 +89,8 @@ fn a_port_in_use_a_bad_set_and_bad_settings_stop_the_start() {
     bad.write("policies/one.cedar", "permit (principal);\n");
     bad.write("policies/two.cedar", "permit (principal, action, resource) when { principal.nothing };\n");
     let (code, text) = start(&bad, "PALISADE_PORT", "tcp://10.0.0.1:80");
-    assert!(code == Some(2) && text.contains("policies/one.cedar") && text.contains("policies/two.cedar"), "{text}");
+    assert!(
+        code == Some(2) && text.contains("policies/one.cedar") && text.contains("policies/two.cedar"),
+        "{text}"
+    );
 }

@@ -45,7 +45,10 @@ async fn a_bad_edit_leaves_the_last_good_revision_and_is_named() {
     let service = Setup::new().start();
     let alice = service.token("alice", &["admin"]);
     let before = service.authorize(&alice, update()).await;
-    service.setup.write("policies/bad.cedar", "permit (principal in Shop::Group::\"x\", action, resource) when { principal.nothing };\n");
+    service.setup.write(
+        "policies/bad.cedar",
+        "permit (principal in Shop::Group::\"x\", action, resource) when { principal.nothing };\n",
+    );
     let degraded = ready(&service, |reply| reply.body["status"] == "degraded").await;
     assert_eq!(degraded.status, 200);
     assert_eq!(degraded.body["findings"][0]["path"], "policies/bad.cedar");

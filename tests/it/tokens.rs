@@ -2,12 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{CLIENT, ISSUER, Setup, update};
+use palisade::identity::issuer::{Cognito, TokenIssuer};
+use palisade::model::Timestamp;
 
-fn now() -> i64 {
-    let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    i64::try_from(since_1970.as_secs()).unwrap()
-}
+use crate::harness::{CLIENT, ISSUER, Setup, now, update};
 
 /// The claims of a good access token, with changes; null takes a claim out.
 fn claims(changes: Value) -> Value {
@@ -59,10 +57,10 @@ async fn a_token_that_breaks_a_rule_is_told_which_and_no_more() {
 
 #[tokio::test]
 async fn two_issuers_with_the_same_key_id_do_not_stand_in_for_each_other() {
-    use palisade::identity::issuer::EmbeddedIssuer;
     let setup = Setup::new();
-    let other = EmbeddedIssuer::new("https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_OTHER", CLIENT).unwrap();
-    setup.write("other.json", &other.jwks().to_string());
+    let other =
+        TokenIssuer::start("https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_OTHER", "k-1").unwrap();
+    setup.write("other.json", &other.jwks());
     let service = setup
         .settings(&format!(
             "[[issuers]]\nissuer = \"https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_OTHER\"\nclient_ids = [\"{CLIENT}\"]\n\
@@ -71,7 +69,9 @@ async fn two_issuers_with_the_same_key_id_do_not_stand_in_for_each_other() {
         .start_with(|command| {
             command.env("PALISADE__ISSUERS__0__ID_FORMAT", "pool|sub");
         });
-    let good = other.access_token("alice", &["admin"]);
+    let good = other
+        .issue(&Cognito::access("alice", &["admin"], CLIENT, Timestamp::from_millis(now() * 1_000)))
+        .unwrap();
     assert_eq!(service.authorize(good.expose(), update()).await.status, 200);
     let stolen = other.mint(&claims(json!({}))).unwrap();
     assert_eq!(service.authorize(stolen.expose(), update()).await.outcome(), "401 invalid_token");
@@ -82,10 +82,8 @@ async fn a_key_that_left_the_set_stops_verifying_tokens_that_were_known() {
     let service = Setup::new().start();
     let alice = service.token("alice", &["admin"]);
     assert_eq!(service.authorize(&alice, update()).await.outcome(), "allow permitted");
-    let other = palisade::identity::issuer::EmbeddedIssuer::new(ISSUER, CLIENT).unwrap();
-    let mut keys = other.jwks();
-    keys["keys"][0]["kid"] = "another".into();
-    service.setup.write("jwks.json", &keys.to_string());
+    let other = TokenIssuer::start(ISSUER, "another").unwrap();
+    service.setup.write("jwks.json", &other.jwks());
     service.signal("HUP");
     let reply = service.until(&alice, update(), |reply| reply.status != 200).await;
     assert!(matches!(reply.status, 401 | 503), "{reply:?}");
