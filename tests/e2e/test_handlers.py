@@ -54,7 +54,15 @@ def test_an_admin_may(call, event_of, functions, pool, shop, decisions):
     response = functions.invoke(call.function, event_of(call, pool["alice"].access))
     assert response.status == 200, response.body
     assert changes(before, shop.items()) == expected_changes(call, response, before, pool["alice"])
-    assert [record["decision"] for record in decisions()] == ["allow"]
+    assert_recorded(decisions(), "allow", call, pool["alice"])
+
+
+def assert_recorded(records, decision, call, user):
+    """One record, of who asked for what."""
+    members = ("decision", "principal", "action")
+    assert [tuple(record[member] for member in members) for record in records] == [
+        (decision, f'Shop::User::"{user.sub}"', f'Shop::Action::"{call.function}"')
+    ]
 
 
 def expected_changes(call, response, before, principal):
@@ -88,7 +96,7 @@ def test_others_may_not(call, event_of, name, functions, pool, unchanged, decisi
     response = functions.invoke(call.function, event_of(call, pool[name].access))
     assert response.status == 403
     assert response.body == {"error": "You do not have permission"}
-    assert [record["decision"] for record in decisions()] == ["deny"]
+    assert_recorded(decisions(), "deny", call, pool[name])
 
 
 @every_format
