@@ -258,8 +258,8 @@ impl Signals {
             tracing::info!("reading policies and keys again, and reopening the decision log");
             hang_up();
         }
-        tracing::info!(drain = ?drain, "draining");
         draining.send_replace(true);
+        tracing::info!(?drain, "draining");
         tokio::select! {
             () = tokio::time::sleep(drain) => {}
             () = self.stop() => {}

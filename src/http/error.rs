@@ -11,8 +11,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::ops::Status;
-use crate::audit::{AuditError, Refused};
-use crate::decision::{DecisionId, Undecided};
+use crate::decision::{AuditError, DecisionId, Refused, Undecided};
 use crate::identity::TokenError;
 use crate::model::{Refusal, RefusalCode};
 

@@ -10,19 +10,12 @@ async fn after_a_kill_under_load_every_decision_that_was_answered_is_on_record()
     let mut service = Setup::new().start();
     let alice = service.token("alice", &["admin"]);
     let received = Arc::new(Mutex::new(HashSet::new()));
-    let url = format!("http://{}/authorize", service.decisions);
     let askers: Vec<_> = (0..16)
         .map(|_| {
-            let (received, url, alice) = (Arc::clone(&received), url.clone(), alice.clone());
+            let (received, asker) = (Arc::clone(&received), service.asker(&alice));
             tokio::spawn(async move {
-                let client = reqwest::Client::builder().no_proxy().build().unwrap();
-                loop {
-                    let request =
-                        client.post(&url).bearer_auth(&alice).header("content-type", "application/json");
-                    let Ok(response) = request.body(update().to_string()).send().await else { return };
-                    let Ok(body) = response.bytes().await else { return };
-                    let answer: serde_json::Value = serde_json::from_slice(&body).unwrap();
-                    received.lock().unwrap().insert(answer["decision_id"].as_str().unwrap().to_owned());
+                while let Some(reply) = asker.ask().await {
+                    received.lock().unwrap().insert(reply.body["decision_id"].as_str().unwrap().to_owned());
                 }
             })
         })

@@ -35,6 +35,14 @@ pub struct Service {
     client: reqwest::Client,
 }
 
+/// One user who asks the same again and again, from a task of its own.
+#[derive(Clone)]
+pub struct Asker {
+    client: reqwest::Client,
+    url: String,
+    token: String,
+}
+
 /// What came back.
 #[derive(Debug)]
 pub struct Reply {
@@ -217,6 +225,25 @@ impl Service {
         text.lines()
             .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
             .collect()
+    }
+}
+
+impl Service {
+    pub fn asker(&self, token: &str) -> Asker {
+        let url = format!("http://{}/authorize", self.decisions);
+        Asker { client: self.client.clone(), url, token: token.to_owned() }
+    }
+}
+
+impl Asker {
+    /// The reply to [`update`], if the program is there to give one.
+    pub async fn ask(&self) -> Option<Reply> {
+        let request =
+            self.client.post(&self.url).bearer_auth(&self.token).header("content-type", "application/json");
+        let response = request.body(update().to_string()).send().await.ok()?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let body = serde_json::from_slice(&response.bytes().await.ok()?).ok()?;
+        Some(Reply { status, headers, body })
     }
 }
 

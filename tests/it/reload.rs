@@ -105,23 +105,23 @@ async fn a_config_maps_symlink_swap_goes_live_whole() {
 
 #[tokio::test]
 async fn under_load_every_answer_is_that_of_its_own_revision() {
-    let service = Arc::new(Setup::new().start());
+    let service = Setup::new().start();
     let bob = service.token("bob", &["user"]);
     let done = Arc::new(AtomicBool::new(false));
     let askers: Vec<_> = (0..4)
         .map(|_| {
-            let (service, bob, done) = (Arc::clone(&service), bob.clone(), Arc::clone(&done));
+            let (asker, done) = (service.asker(&bob), Arc::clone(&done));
             tokio::spawn(async move {
                 let mut answers = Vec::new();
                 while !done.load(Ordering::Relaxed) {
-                    let reply = service.authorize(&bob, update()).await;
+                    let reply = asker.ask().await.unwrap();
                     answers.push((revision(&reply), reply.outcome()));
                 }
                 answers
             })
         })
         .collect();
-    // Two sets with opposite answers, each of two files that only mean it together.
+    // Two sets with opposite answers.
     let sets = [("", "deny no_permit"), (OWNERS, "allow permitted")];
     for round in 1..=6 {
         let (text, expected) = sets[round % 2];

@@ -34,7 +34,7 @@ async fn a_token_that_breaks_a_rule_is_told_which_and_no_more() {
         (json!({"cognito:groups": "[\"admin\"]"}), ""),
         (json!({"cognito:groups": null, "username": null, "sub": CLIENT}), "allow"),
         (json!({"iss": "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_OTHER"}), ""),
-        (json!({"nbf": now() + 120}), "not valid yet"),
+        (json!({"nbf": now() + 120}), "not yet valid"),
     ];
     for (changes, detail) in cases {
         let token = service.setup.issuer.mint(&claims(changes.clone())).unwrap();
