@@ -40,6 +40,13 @@ impl Clock {
         }
     }
 
+    /// Sets the wall clock of a standing clock, as an operator or NTP does; the monotonic one stays.
+    pub fn set_wall(&self, wall: Timestamp) {
+        if let Source::Hands(hands) = &self.0 {
+            hands.lock().unwrap_or_else(PoisonError::into_inner).wall = wall;
+        }
+    }
+
     /// Moves the hands of a standing clock; the machine's clocks move by themselves.
     pub fn advance(&self, by: Duration) {
         if let Source::Hands(hands) = &self.0 {

@@ -1,43 +1,60 @@
 //! From the text of a token to a verified identity: claims and keys, no schema.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
-use tokio::sync::{Notify, watch};
-
-use crate::clock::Clock;
-use crate::model::status::KeyStatus;
-use crate::model::{Identity, Issuer, Limits, Now, Origin, Token};
-use crate::telemetry::Metrics;
-
-mod cache;
+pub mod cache;
+#[cfg(test)]
+mod canned;
 pub mod claims;
 pub mod config;
-mod given;
+pub mod given;
 pub mod groups;
+pub mod inspect;
 pub mod issuer;
-mod jwks;
+pub mod jwks;
+pub mod keyring;
 pub mod keys;
 pub mod members;
 pub mod rule;
 pub mod times;
 pub mod token;
 
-use cache::{Known, TokenCache};
-use claims::Claims;
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
 pub use config::{Config, ConfigFault, check_all};
 pub use given::{GivenFault, identity_from_claims, identity_of};
-use jwks::Keys;
-pub use jwks::{Endpoint, EndpointFault, KeySource};
-use members::Members;
+pub use issuer::{Cognito, DEV_ISSUER, TokenIssuer};
+pub use jwks::KeySource;
 pub use rule::{Rule, RuleOutcome};
+
+use cache::{Remembered, TokenCache};
+use claims::Claims;
+use jwks::{Bounds, ClientFault, Fetcher};
+use keyring::{KeyFault, Keyring, Loaded, Periods, StatusSlot};
+use members::Members;
+use rule::Broken;
 use times::TimeTerms;
 use token::{FormFault, Header, HeaderFault, Parts};
+
+use crate::clock::Clock;
+use crate::model::status::KeyStatus;
+use crate::model::{Identity, Issuer, Limits, Now, Origin, Token};
+use crate::telemetry::metrics::Metrics;
 
 /// An identity whose token was verified: signature, issuer, times, client, kind and groups.
 /// Only [`Verifier::verify`] makes one.
 #[derive(Debug, Clone)]
 pub struct Verified(Arc<Identity>);
+
+impl Verified {
+    /// Who it is.
+    pub fn identity(&self) -> &Arc<Identity> {
+        &self.0
+    }
+}
 
 /// Why a token was not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -63,310 +80,294 @@ pub enum TokenError {
     },
 }
 
-/// The client that fetches keys could not be made.
+/// Why a verifier cannot be made.
 #[derive(Debug, thiserror::Error)]
-#[error("keys cannot be fetched from this machine: {0}")]
-pub struct ClientFault(#[from] reqwest::Error);
+pub enum StartFault {
+    /// The settings are wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigFault),
+    /// There is no HTTP client, for want of a trust store for instance.
+    #[error(transparent)]
+    Client(#[from] ClientFault),
+    /// A key set that was handed over in memory is none.
+    #[error("the keys of {issuer}: {fault}")]
+    Keys {
+        /// The issuer.
+        issuer: String,
+        /// Why.
+        fault: jwks::FetchFault,
+    },
+}
 
-/// Verifies tokens of the configured issuers. Clones share keys and cache.
+/// Verifies tokens of the configured issuers. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Verifier(Arc<Shared>);
+pub struct Verifier(Arc<Inner>);
 
 #[derive(Debug)]
-struct Shared {
-    issuers: Vec<Trusted>,
-    /// Every form of `iss`, aliases included.
-    by_form: HashMap<String, usize>,
+struct Inner {
+    issuers: Vec<Accepted>,
+    /// Every form of every `iss`, with its issuer's place.
+    places: HashMap<String, usize>,
     cache: TokenCache,
-    longest: usize,
     clock: Clock,
+    longest_token: usize,
     statuses: watch::Sender<Vec<KeyStatus>>,
-    refresh: Notify,
 }
 
 /// An issuer whose tokens are accepted.
 #[derive(Debug)]
-struct Trusted {
+struct Accepted {
     config: Config,
     mapping: Issuer,
     terms: TimeTerms,
-    keys: Keys,
-}
-
-impl Verified {
-    /// Who it is.
-    pub fn identity(&self) -> &Arc<Identity> {
-        &self.0
-    }
+    keyring: Arc<Keyring>,
 }
 
 impl Verifier {
-    /// A verifier that has fetched nothing yet.
-    ///
-    /// # Errors
-    /// An issuer has a URL, and no client can be made for it.
+    /// A verifier for the issuers of the configuration, without keys yet: see [`Self::first_fetch`] and
+    /// [`Self::run`]. Refuses what [`check_all`] refuses.
     pub fn new(
         configs: &[Config],
         limits: &Limits,
         clock: Clock,
         metrics: &Metrics,
-    ) -> Result<Self, ClientFault> {
-        let sources = configs.iter().map(source_of).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self::with_sources(configs, sources, limits, clock, metrics))
+    ) -> Result<Self, StartFault> {
+        check_all(configs)?;
+        let with_source = |config: &Config| Ok((config.clone(), source(config)?));
+        let issuers = configs.iter().map(with_source).collect::<Result<_, ConfigFault>>()?;
+        Self::with_sources(issuers, limits, clock, metrics)
     }
 
-    /// A verifier of one issuer whose keys are this JWKS document, for ever.
-    pub fn with_keys(
-        config: &Config,
-        document: &str,
+    /// The same, where the keys come from elsewhere than the settings say. The issuer of `palisade dev` is
+    /// accepted here, with keys in memory.
+    pub fn with_sources(
+        issuers: Vec<(Config, KeySource)>,
         limits: &Limits,
         clock: Clock,
         metrics: &Metrics,
-    ) -> Self {
-        let source = KeySource::Given(document.into());
-        Self::with_sources(std::slice::from_ref(config), vec![source], limits, clock, metrics)
+    ) -> Result<Self, StartFault> {
+        Self::with_bounds(issuers, limits, clock, metrics, Bounds::default())
     }
 
-    fn with_sources(
-        configs: &[Config],
-        sources: Vec<KeySource>,
+    fn with_bounds(
+        issuers: Vec<(Config, KeySource)>,
         limits: &Limits,
         clock: Clock,
         metrics: &Metrics,
-    ) -> Self {
-        let trusted = |(config, source): (&Config, KeySource)| Trusted {
-            config: config.clone(),
-            mapping: config.mapping(),
-            terms: TimeTerms::of(config),
-            keys: Keys::new(config, source, clock.clone(), metrics.clone()),
-        };
-        let issuers: Vec<_> = configs.iter().zip(sources).map(trusted).collect();
-        let forms = |(index, config): (usize, &Config)| {
-            config.forms().map(|form| (form.to_owned(), index)).collect::<Vec<_>>()
-        };
-        let statuses = issuers.iter().map(|issuer| issuer.keys.status()).collect();
-        Self(Arc::new(Shared {
-            by_form: configs.iter().enumerate().flat_map(forms).collect(),
-            cache: TokenCache::new(limits.token_cache),
-            longest: limits.token,
+        bounds: Bounds,
+    ) -> Result<Self, StartFault> {
+        for (config, source) in &issuers {
+            if source.can_change() { config.check()? } else { config.check_rules()? }
+        }
+        let configs: Vec<_> = issuers.iter().map(|(config, _)| config.clone()).collect();
+        config::check_together(&configs)?;
+        let fetcher = Fetcher::new(issuers.iter().map(|(_, source)| source), bounds)?;
+        let statuses = watch::Sender::new(configs.iter().map(no_keys_yet).collect());
+        let places = configs.iter().enumerate().flat_map(|(index, config)| {
+            config.forms().map(move |form| (form.to_owned(), index)).collect::<Vec<_>>()
+        });
+        let places = places.collect();
+        let mut accepted = Vec::with_capacity(issuers.len());
+        for (index, (config, source)) in issuers.into_iter().enumerate() {
+            let status = StatusSlot { all: statuses.clone(), index };
+            let mapping = config.mapping();
+            let periods = Periods { refresh: config.refresh.0, max_stale: config.max_stale.0 };
+            let keyring = Keyring::new(
+                Arc::clone(&mapping.issuer),
+                source,
+                periods,
+                fetcher.clone(),
+                clock.clone(),
+                metrics.clone(),
+                status,
+            )
+            .map_err(|fault| StartFault::Keys { issuer: config.issuer.clone(), fault })?;
+            accepted.push(Accepted { terms: TimeTerms::of(&config), config, mapping, keyring });
+        }
+        Ok(Self(Arc::new(Inner {
+            issuers: accepted,
+            places,
+            cache: TokenCache::of_bytes(limits.token_cache),
             clock,
-            statuses: watch::Sender::new(statuses),
-            refresh: Notify::new(),
-            issuers,
-        }))
+            longest_token: limits.token,
+            statuses,
+        })))
     }
 
     /// Verifies a token, from the cache where it is known. Waits for a fetch of keys at most.
     pub async fn verify(&self, token: &Token) -> Result<Verified, TokenError> {
-        let now = self.0.clock.now();
-        match self.known(token, now)? {
-            Some(verified) => Ok(verified),
-            None => self.verify_afresh(token, now).await,
+        match self.0.remembered(token.expose()) {
+            Some(judged) => judged,
+            None => self.0.verify_afresh(token.expose()).await,
         }
     }
 
-    /// Judges a token by every rule, one after the other; those behind one that stops everything
-    /// are not judged.
-    pub async fn report(&self, token: &Token) -> Vec<RuleOutcome> {
-        let now = self.0.clock.now();
-        let mut outcomes = Vec::new();
-        let broken = self.report_until_broken(token, now, &mut outcomes).await.err();
-        if let Some((rule, detail, setting)) = broken {
-            outcomes.push(RuleOutcome { rule, passed: Some(false), detail, setting });
-            let behind = Rule::ALL.into_iter().filter(|other| *other > rule);
-            outcomes.extend(behind.map(|rule| RuleOutcome {
-                rule,
-                passed: None,
-                detail: String::new(),
-                setting: None,
-            }));
-        }
-        outcomes
+    /// Fetches the keys of every issuer once, all at the same time. Failures are in [`Self::statuses`].
+    pub async fn first_fetch(&self) {
+        self.refresh_now().await;
     }
 
-    /// Fetches all keys, then each again in its time, until `shutdown`.
+    /// Fetches the keys of every issuer again, whatever happened before.
+    pub async fn refresh_now(&self) {
+        let mut fetches = JoinSet::new();
+        for issuer in &self.0.issuers {
+            let keyring = Arc::clone(&issuer.keyring);
+            fetches.spawn(async move { keyring.refresh().await });
+        }
+        while fetches.join_next().await.is_some() {}
+    }
+
+    /// Keeps the keys fresh until `shutdown`: fetches those that are missing at once, the others on time.
     pub async fn run(&self, shutdown: impl Future<Output = ()>) {
-        let for_ever = async {
-            loop {
-                let mut pause = None;
-                for issuer in &self.0.issuers {
-                    issuer.keys.refresh().await;
-                    self.publish();
-                    pause = pause.min(Some(issuer.keys.pause())).or(Some(issuer.keys.pause()));
-                }
-                let Some(pause) = pause else { return std::future::pending().await };
-                tokio::select! {
-                    () = tokio::time::sleep(pause) => {}
-                    () = self.0.refresh.notified() => {}
-                }
-            }
-        };
-        tokio::select! {
-            () = for_ever => {}
-            () = shutdown => {}
+        let mut rings = JoinSet::new();
+        for issuer in &self.0.issuers {
+            rings.spawn(Arc::clone(&issuer.keyring).keep_fresh());
         }
+        shutdown.await;
+        rings.shutdown().await;
     }
 
-    /// Fetches all keys now, whatever their time.
-    pub fn refresh_now(&self) {
-        self.0.refresh.notify_one();
-    }
-
-    /// How the keys of every issuer are.
+    /// How the keys of each issuer are, in the order of the configuration.
     pub fn statuses(&self) -> watch::Receiver<Vec<KeyStatus>> {
         self.0.statuses.subscribe()
     }
 
-    /// A known token: its times are judged at every use, and it is forgotten with the keys that it
-    /// was verified with.
-    fn known(&self, token: &Token, now: Now) -> Result<Option<Verified>, TokenError> {
-        let Some(known) = self.0.cache.get(token.expose()) else { return Ok(None) };
-        let Some(issuer) = self.0.issuers.get(known.issuer) else { return Ok(None) };
-        if issuer.keys.generation(now) != Some(known.generation) {
-            self.0.cache.remove(token.expose());
-            return Ok(None);
+    /// Whether tokens can be verified: **every** issuer has keys, and none are older than its `max_stale`.
+    /// One pool without keys makes a service that refuses some of its users, and that is not ready.
+    pub fn usable(&self, now: Now) -> bool {
+        !self.0.issuers.is_empty() && self.0.issuers.iter().all(|issuer| issuer.keyring.is_usable(now))
+    }
+}
+
+impl Inner {
+    /// What the cache knows of a token: nothing, if anything but its times could have changed.
+    fn remembered(&self, token: &str) -> Option<Result<Verified, TokenError>> {
+        let Remembered { identity, issuer, generation, times } = self.cache.get(token)?;
+        let issuer = self.issuers.get(issuer)?;
+        let now = self.clock.now();
+        if issuer.keyring.generation(now) != Some(generation) {
+            self.cache.remove(token);
+            return None;
         }
-        known.times.check(issuer.terms, now.wall)?;
-        Ok(Some(Verified(known.identity)))
+        Some(match times.check(issuer.terms, now.wall) {
+            Ok(()) => Ok(Verified(identity)),
+            Err(broken) => {
+                self.cache.remove(token);
+                Err(broken.into())
+            }
+        })
     }
 
-    async fn verify_afresh(&self, token: &Token, now: Now) -> Result<Verified, TokenError> {
-        let parts = token::split(token.expose(), self.0.longest)?;
-        let members = parts.claims()?;
-        let (index, issuer) = self.issuer(&members).ok_or_else(unknown_issuer)?;
-        let header = Header::read(&parts.header()?)?;
-        let generation = self.check_signature(issuer, &header, &parts, now).await?;
+    async fn verify_afresh(&self, token: &str) -> Result<Verified, TokenError> {
+        let parts = token::split(token, self.longest_token).map_err(Broken::from)?;
+        let header = read_header(&parts)?;
+        let members = parts.claims().map_err(Broken::from)?;
+        let (place, issuer) = self.issuer(&members)?;
+        let loaded = issuer.keys_with(&header.kid).await?;
+        verify_signature(&parts, &header, &loaded)?;
         let claims = Claims::read(&members, &issuer.mapping);
-        claims.judge(&issuer.config, now.wall)?;
-        let (Some(kind), Some(token_use), Some(times)) = (claims.kind(), claims.token_use(), claims.times())
-        else {
-            return Err(incomplete());
-        };
-        let identity =
-            claims.into_identity(&issuer.mapping, kind, token_use, Origin::Token).ok_or_else(incomplete)?;
+        claims.judge(&issuer.config, self.clock.now().wall)?;
+        let (times, identity) = issuer.identity(claims)?;
         let identity = Arc::new(identity);
-        if issuer.keys.generation(now) == Some(generation) {
-            let known = Known { identity: Arc::clone(&identity), times, issuer: index, generation };
-            self.0.cache.insert(token.expose(), known);
+        if issuer.keyring.generation(self.clock.now()) == Some(loaded.generation) {
+            let remembered = Remembered {
+                identity: Arc::clone(&identity),
+                issuer: place,
+                generation: loaded.generation,
+                times,
+            };
+            self.cache.insert(token, remembered);
         }
         Ok(Verified(identity))
     }
 
-    /// The generation of the key that signed.
-    async fn check_signature(
-        &self,
-        issuer: &Trusted,
-        header: &Header,
-        parts: &Parts<'_>,
-        now: Now,
-    ) -> Result<u64, TokenError> {
-        let found = issuer.keys.holding(&header.kid, now).await;
-        self.publish_if_changed(issuer);
-        let found = found?;
-        if found.key().is_some_and(|key| key.verifies(parts.signature, parts.signed)) {
-            return Ok(found.generation());
-        }
-        let cause = "the signature is not that of the key that it names".to_owned();
-        Err(TokenError::Invalid { class: "signature", detail: None, cause })
-    }
-
-    fn issuer(&self, members: &Members<'_>) -> Option<(usize, &Trusted)> {
-        let index = *self.0.by_form.get(members.string("iss").given()?)?;
-        self.0.issuers.get(index).map(|issuer| (index, issuer))
-    }
-
-    async fn report_until_broken(
-        &self,
-        token: &Token,
-        now: Now,
-        outcomes: &mut Vec<RuleOutcome>,
-    ) -> Result<(), (Rule, String, Option<String>)> {
-        let mut passed = |rule, detail: String| {
-            outcomes.push(RuleOutcome { rule, passed: Some(true), detail, setting: None });
-        };
-        let form = |fault: FormFault| (Rule::Form, fault.to_string(), None);
-        let parts = token::split(token.expose(), self.0.longest).map_err(form)?;
-        let members = parts.claims().map_err(form)?;
-        let header = parts.header().map_err(form)?;
-        passed(Rule::Form, String::new());
-        let header = Header::read(&header).map_err(|fault| (Rule::Header, fault.to_string(), None))?;
-        passed(Rule::Header, format!("`kid` {}", header.kid));
-        let iss = members.string("iss");
-        let iss = iss.given().unwrap_or_default();
-        let Some((index, issuer)) = self.issuer(&members) else {
-            let detail = format!("`{iss}` is not configured");
-            return Err((Rule::Issuer, detail, Some("issuers.issuer".to_owned())));
-        };
-        passed(Rule::Issuer, format!("`{iss}`"));
-        match self.check_signature(issuer, &header, &parts, now).await {
-            Ok(_) => {
-                passed(Rule::Key, String::new());
-                passed(Rule::Signature, String::new());
+    /// The issuer that the token names, peeked at only to know whose keys to try.
+    fn issuer(&self, members: &Members<'_>) -> Result<(usize, &Accepted), Broken> {
+        let named = members
+            .string("iss")
+            .into_given()
+            .ok_or_else(|| early(Rule::Issuer, "malformed", "`iss` is not a string".to_owned()))?;
+        self.places.get(&named).and_then(|place| Some((*place, self.issuers.get(*place)?))).ok_or_else(|| {
+            Broken {
+                setting: Some("issuer"),
+                ..early(Rule::Issuer, "unknown_issuer", "`iss` is not a configured one".to_owned())
             }
-            Err(TokenError::Invalid { class: "signature", cause, .. }) => {
-                passed(Rule::Key, String::new());
-                return Err((Rule::Signature, cause, None));
+        })
+    }
+}
+
+impl Accepted {
+    async fn keys_with(&self, kid: &str) -> Result<Arc<Loaded>, TokenError> {
+        self.keyring.with_key(kid).await.map_err(|fault| match fault {
+            KeyFault::Unknown => unknown_key().into(),
+            KeyFault::Unavailable(cause) => {
+                TokenError::KeysUnavailable { issuer: Arc::clone(&self.mapping.issuer), cause }
             }
-            Err(TokenError::Invalid { cause, .. } | TokenError::KeysUnavailable { cause, .. }) => {
-                return Err((Rule::Key, cause, Some(format!("issuers.{index}.jwks_url"))));
-            }
-        }
-        outcomes.extend(Claims::read(&members, &issuer.mapping).report(&issuer.config, index, now.wall));
-        Ok(())
+        })
     }
 
-    fn publish(&self) {
-        let statuses = self.0.issuers.iter().map(|issuer| issuer.keys.status()).collect();
-        self.0.statuses.send_replace(statuses);
-    }
-
-    /// A fetch on demand changes the status too.
-    fn publish_if_changed(&self, issuer: &Trusted) {
-        let status = issuer.keys.status();
-        let known = self.0.statuses.borrow().iter().any(|known| {
-            known.issuer == status.issuer && known.keys == status.keys && known.failure == status.failure
-        });
-        if !known {
-            self.publish();
-        }
+    /// The identity of claims that were judged; they have all that it takes.
+    fn identity(&self, claims: Claims) -> Result<(times::Times, Identity), Broken> {
+        let parts = (claims.times(), claims.kind(), claims.token_use());
+        let (Some(times), Some(kind), Some(token_use)) = parts else { return Err(incomplete()) };
+        let identity = claims.into_identity(&self.mapping, kind, token_use, Origin::Token);
+        Ok((times, identity.ok_or_else(incomplete)?))
     }
 }
 
-fn source_of(config: &Config) -> Result<KeySource, ClientFault> {
-    if let Some(path) = &config.jwks_file {
-        return Ok(KeySource::File(path.clone()));
-    }
-    match Endpoint::parse(&config.keys_url()) {
-        Ok(endpoint) => {
-            let client = endpoint.client()?;
-            Ok(KeySource::Url(endpoint, client))
-        }
-        // The configuration was checked; a source without keys refuses everything.
-        Err(_) => Ok(KeySource::Given("".into())),
-    }
+fn read_header(parts: &Parts<'_>) -> Result<Header, Broken> {
+    Ok(Header::read(&parts.header()?)?)
 }
 
-fn unknown_issuer() -> TokenError {
-    TokenError::Invalid { class: "unknown_issuer", detail: None, cause: "`iss` is not configured".to_owned() }
-}
-
-fn incomplete() -> TokenError {
-    TokenError::Invalid {
-        class: "claims",
-        detail: Some("claim malformed".to_owned()),
-        cause: "a claim is missing".to_owned(),
+fn verify_signature(parts: &Parts<'_>, header: &Header, loaded: &Loaded) -> Result<(), Broken> {
+    let key = loaded.keys.get(&header.kid).ok_or_else(unknown_key)?;
+    if key.verifies(parts.signature, parts.signed) {
+        return Ok(());
     }
+    Err(early(Rule::Signature, "signature", "the signature is not that of the key it names".to_owned()))
 }
 
-impl From<FormFault> for TokenError {
+impl From<FormFault> for Broken {
     fn from(fault: FormFault) -> Self {
-        Self::Invalid { class: "malformed", detail: None, cause: fault.to_string() }
+        let class = match fault {
+            FormFault::TooLong { .. } => "too_long",
+            FormFault::Parts | FormFault::Base64(_) | FormFault::Json(..) => "malformed",
+        };
+        early(Rule::Form, class, fault.to_string())
     }
 }
 
-impl From<HeaderFault> for TokenError {
+impl From<HeaderFault> for Broken {
     fn from(fault: HeaderFault) -> Self {
         let class = if fault == HeaderFault::Algorithm { "algorithm" } else { "header" };
-        Self::Invalid { class, detail: None, cause: fault.to_string() }
+        early(Rule::Header, class, fault.to_string())
     }
 }
+
+fn unknown_key() -> Broken {
+    early(Rule::Key, "unknown_key", "its issuer does not list the key that `kid` names".to_owned())
+}
+
+fn incomplete() -> Broken {
+    early(Rule::Claims, "claims", "claims that were judged do not make an identity".to_owned())
+}
+
+/// A rule broken before anything of the token could be believed.
+fn early(rule: Rule, class: &'static str, cause: String) -> Broken {
+    Broken { rule, class, detail: "", cause, setting: None }
+}
+
+fn source(config: &Config) -> Result<KeySource, ConfigFault> {
+    KeySource::of(config).map_err(|fault| ConfigFault {
+        key: "jwks_url".to_owned(),
+        message: fault.to_string(),
+        help: "write an https URL".to_owned(),
+    })
+}
+
+fn no_keys_yet(config: &Config) -> KeyStatus {
+    KeyStatus { issuer: Arc::from(config.issuer.as_str()), fetched_at: None, keys: 0, failure: None }
+}
+
+#[cfg(test)]
+mod tests;

@@ -60,7 +60,11 @@ pub(super) fn run(shell: &Shell) -> Exit {
     };
     let config = &configuration.config;
     let Some(trusted) = config.issuers.first() else { return Exit::Failed };
-    let verifier = Verifier::with_keys(trusted, &issuer.jwks(), &config.limits, clock.clone(), &metrics);
+    let sources = vec![(trusted.clone(), issuer.key_source())];
+    let verifier = match Verifier::with_sources(sources, &config.limits, clock.clone(), &metrics) {
+        Ok(verifier) => verifier,
+        Err(error) => return serve::failed(&error, None),
+    };
     let further = dev::router(minting(issuer.clone(), clock.clone()));
     let now = clock.now().wall;
     let started =

@@ -214,7 +214,8 @@ pub(super) async fn serve(parts: Parts) -> Exit {
     };
     let hang_up = || {
         look.notify_one();
-        verifier.refresh_now();
+        let keys = verifier.clone();
+        tokio::spawn(async move { keys.refresh_now().await });
         log.reopen();
     };
     let told = signals.obey(hang_up, config.server.drain.0, &draining, &stopping);

@@ -50,7 +50,7 @@ fn judge(configuration: &Configuration) -> Result<Vec<RuleOutcome>, String> {
         .enable_all()
         .build()
         .map_err(|error| error.to_string())?;
-    Ok(runtime.block_on(verifier.report(&token)))
+    Ok(runtime.block_on(verifier.inspect(&token)))
 }
 
 fn show(outcome: &RuleOutcome, configuration: &Configuration) {

@@ -1,12 +1,14 @@
 //! The claims of a token: typed once, judged rule by rule, and turned into an identity.
 
+mod report;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::config::Config;
 use super::groups::{self, GroupsFault};
 use super::members::{Member, Members};
-use super::rule::{Broken, Rule, RuleOutcome};
+use super::rule::{Broken, Rule};
 use super::times::{TimeTerms, Times};
 use crate::model::identity::Serial;
 use crate::model::{Identity, Issuer, Kind, Origin, Timestamp, TokenUse, Value};
@@ -83,24 +85,6 @@ impl Claims {
     /// Judges every rule about claims, and stops at the first that is broken.
     pub fn judge(&self, config: &Config, now: Timestamp) -> Result<(), Broken> {
         Rule::about_claims().try_for_each(|rule| self.keeps(rule, config, now))
-    }
-
-    /// Judges every rule about claims, and shows them all. `index` is the issuer's place in the configuration.
-    pub fn report(&self, config: &Config, index: usize, now: Timestamp) -> Vec<RuleOutcome> {
-        let outcome = |rule| match self.keeps(rule, config, now) {
-            Ok(()) => RuleOutcome { rule, passed: Some(true), detail: self.seen(rule, now), setting: None },
-            Err(broken) => RuleOutcome {
-                rule,
-                passed: Some(false),
-                detail: [broken.cause, self.seen(rule, now)]
-                    .into_iter()
-                    .filter(|part| !part.is_empty())
-                    .collect::<Vec<_>>()
-                    .join("; "),
-                setting: broken.setting.map(|key| format!("issuers.{index}.{key}")),
-            },
-        };
-        Rule::about_claims().map(outcome).collect()
     }
 
     /// The times, where the token gives them.
@@ -367,48 +351,6 @@ impl Claims {
             }
         })
     }
-
-    /// What the holder of the token needs to see to mend the configuration.
-    fn seen(&self, rule: Rule, now: Timestamp) -> String {
-        let relative = |seconds: i64| {
-            let distance = i128::from(seconds) - i128::from(now.seconds());
-            if distance < 0 { format!("{} s ago", -distance) } else { format!("in {distance} s") }
-        };
-        let shown = match rule {
-            Rule::Expiry => self.exp.clone().into_given().map(|exp| format!("`exp` {}", relative(exp))),
-            Rule::Issued | Rule::Age => {
-                self.iat.clone().into_given().map(|iat| format!("`iat` {}", relative(iat)))
-            }
-            Rule::NotBefore => self.nbf.clone().into_given().map(|nbf| format!("`nbf` {}", relative(nbf))),
-            Rule::TokenUse => self.token_use.given().map(|token_use| format!("`{token_use}`")),
-            Rule::Client => self
-                .token_use()
-                .and_then(|token_use| self.client(token_use))
-                .map(|client| format!("`{client}`")),
-            Rule::Audience => match (self.token_use(), &self.aud) {
-                (Some(TokenUse::Access), Member::Given(Audience::One(audience))) => {
-                    Some(format!("`{audience}`"))
-                }
-                (Some(TokenUse::Access), Member::Given(Audience::Many(audiences))) => {
-                    Some(format!("`{}`", audiences.join("`, `")))
-                }
-                _ => None,
-            },
-            Rule::Kind => self.kind().map(|kind| format!("a {}'s", kind.as_str())),
-            Rule::Groups => {
-                self.groups.as_ref().ok().filter(|groups| !groups.is_empty()).map(|groups| groups.join(", "))
-            }
-            Rule::Form
-            | Rule::Header
-            | Rule::Issuer
-            | Rule::Key
-            | Rule::Signature
-            | Rule::Claims
-            | Rule::Subject
-            | Rule::Attributes => None,
-        };
-        shown.unwrap_or_default()
-    }
 }
 
 /// Which claims it has, not what they say.
@@ -421,3 +363,6 @@ impl std::fmt::Debug for Claims {
 fn malformed(rule: Rule, cause: String) -> Broken {
     Broken { rule, class: "claims", detail: "claim malformed", cause, setting: None }
 }
+
+#[cfg(test)]
+mod tests;

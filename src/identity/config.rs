@@ -328,3 +328,6 @@ fn same_type(left: &str, right: &str) -> bool {
 fn pool_is_ambiguous(pool: &str) -> bool {
     pool.is_empty() || pool.contains('|')
 }
+
+#[cfg(test)]
+mod tests;

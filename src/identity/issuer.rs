@@ -2,8 +2,8 @@
 //! `palisade serve` refuses its name.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
@@ -11,6 +11,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
+use super::config::Config;
+use super::jwks::KeySource;
 use super::token::ALGORITHM;
 use crate::model::{Timestamp, Token, TokenUse};
 
@@ -59,12 +61,30 @@ pub struct Cognito {
     pub lifetime_seconds: i64,
     /// Further claims, put over the others.
     pub claims: serde_json::Map<String, Value>,
+    /// Claims that are left out.
+    pub left_out: Vec<String>,
 }
 
 impl TokenIssuer {
     /// An issuer of this name with a new key, named `kid`.
     pub fn start(issuer: &str, kid: &str) -> Result<Self, CryptoFault> {
         Ok(Self { issuer: Arc::from(issuer), key: SigningKey::generate(kid)? })
+    }
+
+    /// Settings that accept its tokens of both kinds, users' and machines', for these clients.
+    pub fn config(&self, client_ids: &[&str]) -> Config {
+        Config {
+            issuer: self.issuer.to_string(),
+            client_ids: client_ids.iter().map(|client| (*client).to_owned()).collect(),
+            token_use: vec![TokenUse::Access, TokenUse::Id],
+            machine_type: Some("Machine".to_owned()),
+            ..Config::default()
+        }
+    }
+
+    /// Its public key, for a verifier in the same process.
+    pub fn key_source(&self) -> KeySource {
+        KeySource::Given(Arc::from(self.jwks()))
     }
 
     /// Its `iss`.
@@ -121,12 +141,6 @@ impl SigningKey {
         self.pair.public_key().as_ref()
     }
 
-    /// The private key in PKCS #8, for tools that sign elsewhere.
-    pub fn private_der(&self) -> Result<Vec<u8>, CryptoFault> {
-        let der: Pkcs8V1Der<'_> = self.pair.as_der().map_err(|_| CryptoFault("write the private key"))?;
-        Ok(der.as_ref().to_vec())
-    }
-
     /// A token of exactly this header and payload, whatever they are.
     pub fn token(&self, header: &str, payload: &str) -> Result<Token, CryptoFault> {
         let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
@@ -156,7 +170,13 @@ impl Cognito {
             issued_at,
             lifetime_seconds: LIFETIME_SECONDS,
             claims: serde_json::Map::new(),
+            left_out: Vec::new(),
         }
+    }
+
+    /// The access token of a program with client credentials: no user, no groups.
+    pub fn machine(client_id: &str, scope: &str, issued_at: Timestamp) -> Self {
+        Self::access(client_id, &[], client_id, issued_at).without("username").with("scope", scope)
     }
 
     /// The ID token of a user in these groups.
@@ -171,10 +191,17 @@ impl Cognito {
         self
     }
 
+    /// Without one of the claims.
+    #[must_use]
+    pub fn without(mut self, claim: &str) -> Self {
+        self.left_out.push(claim.to_owned());
+        self
+    }
+
     /// The claims as JSON.
     pub fn to_json(&self, issuer: &str) -> Value {
         let issued_at = self.issued_at.seconds();
-        let id = uuid::Uuid::now_v7().to_string();
+        let id = token_id();
         let mut claims = json!({
             "sub": self.subject,
             "iss": issuer,
@@ -201,9 +228,16 @@ impl Cognito {
         let more = [own, groups, Value::Object(self.claims.clone())];
         if let Some(members) = claims.as_object_mut() {
             members.extend(more.into_iter().filter_map(|more| more.as_object().cloned()).flatten());
+            members.retain(|name, _| !self.left_out.contains(name));
         }
         claims
     }
+}
+
+/// A number that no other token of this process has, in the place of Cognito's UUID.
+fn token_id() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    format!("dev-{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// The modulus of a 2048-bit key with the exponent 65537, whose DER has one shape only.

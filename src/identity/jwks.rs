@@ -1,359 +1,280 @@
-//! An issuer's keys, fetched and kept: the one socket of this module, and the one file.
-//!
-//! Known keys never wait. An unknown `kid` brings one fetch, not one fetch each; an outage of the
-//! endpoint logs nobody out, and a removed key stops verifying at the next refresh.
+//! Getting key sets: the one socket, and the one file, that identity touches.
 
-use std::fmt;
-use std::hash::{BuildHasher as _, RandomState};
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use reqwest::Url;
 use reqwest::redirect::Policy;
-use tokio::sync::{Mutex, Semaphore};
+use reqwest::{Client, Response, StatusCode, Url};
 
-use super::TokenError;
 use super::config::Config;
-use super::keys::{Key, KeySet, KeySetFault};
-use crate::clock::Clock;
-use crate::model::Now;
-use crate::model::status::KeyStatus;
-use crate::telemetry::Metrics;
-use crate::telemetry::metrics::{FetchLabels, IssuerLabels};
+use super::keys::{KeySet, KeySetFault};
 
-/// From connecting to the last byte. Cognito answers in some tens of milliseconds.
+/// How long a fetch may take, from resolving the name to the last byte of the body.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A pool has two keys, about 800 bytes.
-const LARGEST: usize = 256 * 1024;
+/// A document of Cognito has 800 bytes; this leaves room for every issuer that is one.
+const MOST_BYTES: usize = 256 * 1024;
 
-/// After an unknown `kid` or a failed fetch nothing is fetched on demand for so long.
-const BACK_OFF: Duration = Duration::from_secs(10);
-
-/// How many requests may wait for a fetch at once.
-const WAITING: usize = 64;
-
-/// Where keys may be fetched from: https, or plain http that does not leave this machine.
+/// Where the keys of an issuer come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoint(Url);
-
-/// Why that is no place for keys.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum EndpointFault {
-    /// Not a URL.
-    #[error("`{0}` is not a URL")]
-    NotAUrl(String),
-    /// Whoever sits between us and there could hand out keys.
-    #[error("`{0}` is neither https nor plain http to loopback")]
-    Insecure(String),
-}
-
-/// Where an issuer's keys come from.
-#[derive(Debug, Clone)]
 pub enum KeySource {
-    /// An endpoint.
-    Url(Endpoint, reqwest::Client),
-    /// A file.
+    /// Fetched.
+    Url(Endpoint),
+    /// Read from disk.
     File(PathBuf),
-    /// This document, for ever.
+    /// A JWKS document in memory, which never changes and never goes stale.
     Given(Arc<str>),
 }
 
-/// The keys of one issuer.
-#[derive(Debug)]
-pub(super) struct Keys {
-    issuer: Arc<str>,
-    source: KeySource,
-    max_stale: Duration,
-    refresh: Duration,
-    current: ArcSwap<Current>,
-    /// When something may be fetched on demand again; held while a fetch runs.
-    next_fetch: Mutex<Duration>,
-    waiting: Semaphore,
-    clock: Clock,
-    metrics: Metrics,
+/// A URL that may be talked to: https anywhere, plain http only to this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    url: Url,
+    route: Route,
 }
 
-/// What is known of the keys.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Current {
-    set: Arc<KeySet>,
-    /// Another one whenever the content of the set is another.
-    pub(super) generation: u64,
-    fetched_at: Option<Now>,
-    failure: Option<Arc<str>>,
+/// Why a text is not such a URL.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EndpointFault {
+    /// Not absolute, no host, or no URL at all.
+    #[error("`{0}` is not a URL with a host")]
+    NotAUrl(String),
+    /// Plain http to somewhere else, or another scheme.
+    #[error("`{0}` is neither https nor on loopback: anybody on the way could put in keys of their own")]
+    Insecure(String),
+    /// A secret in a URL ends up in logs.
+    #[error("the URL holds a user name or a password")]
+    Credentials,
 }
 
-/// Why a fetch gave no keys.
-#[derive(Debug, thiserror::Error)]
-enum FetchFault {
-    #[error("no answer within 3 s")]
-    Timeout,
-    #[error("no connection: {0}")]
-    Unreachable(String),
-    #[error("a redirect, which is not followed")]
-    Redirect,
-    #[error("status {0}")]
+/// Why no keys were got.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FetchFault {
+    /// Longer than [`Bounds::timeout`].
+    #[error("no complete answer in {0:?}")]
+    Timeout(Duration),
+    /// Any status but 200.
+    #[error("the answer has the status {0}")]
     Status(u16),
-    #[error("more than {LARGEST} bytes")]
-    TooLarge,
-    #[error("the file cannot be read: {0}")]
-    File(std::io::Error),
+    /// Followed nowhere: the configuration says where keys come from.
+    #[error("the answer is a redirect ({0})")]
+    Redirect(u16),
+    /// More than [`Bounds::bytes`].
+    #[error("the document has more than {0} bytes")]
+    TooLarge(usize),
+    /// No usable keys in it.
     #[error(transparent)]
-    Document(#[from] KeySetFault),
+    Keys(#[from] KeySetFault),
+    /// No connection, or one that broke.
+    #[error("unreachable: {0}")]
+    Unreachable(String),
+    /// The file.
+    #[error("the file cannot be read: {0}")]
+    File(String),
+}
+
+/// What a fetch may cost.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// From start to end.
+    pub timeout: Duration,
+    /// The document.
+    pub bytes: usize,
+}
+
+/// The HTTP client could not be set up.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the HTTP client cannot be set up: {0}")]
+pub struct ClientFault(String);
+
+/// Fetches from every source. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Fetcher {
+    clients: Arc<BTreeMap<Route, Client>>,
+    bounds: Bounds,
+}
+
+/// Which client an endpoint needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Route {
+    /// Plain http to this machine: no proxy, and no trust store to be loaded.
+    LoopbackHttp,
+    /// https to this machine: no proxy.
+    LoopbackHttps,
+    /// https, through the proxy that the environment names, if it does.
+    Remote,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { timeout: TIMEOUT, bytes: MOST_BYTES }
+    }
+}
+
+impl KeySource {
+    /// The source that an issuer's settings name.
+    pub fn of(config: &Config) -> Result<Self, EndpointFault> {
+        match &config.jwks_file {
+            Some(path) => Ok(Self::File(path.clone())),
+            None => Endpoint::parse(&config.keys_url()).map(Self::Url),
+        }
+    }
+
+    /// Whether asking again could give another answer.
+    pub const fn can_change(&self) -> bool {
+        !matches!(self, Self::Given(_))
+    }
 }
 
 impl Endpoint {
-    /// Judges a URL.
+    /// Reads a URL.
     pub fn parse(text: &str) -> Result<Self, EndpointFault> {
         let url = Url::parse(text).map_err(|_| EndpointFault::NotAUrl(text.to_owned()))?;
-        let secure = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
-        if !secure || !url.has_host() {
-            return Err(EndpointFault::Insecure(text.to_owned()));
+        let host = url.host_str().ok_or_else(|| EndpointFault::NotAUrl(text.to_owned()))?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(EndpointFault::Credentials);
         }
-        Ok(Self(url))
-    }
-
-    /// A client that goes to this endpoint and nowhere else.
-    pub(super) fn client(&self) -> Result<reqwest::Client, reqwest::Error> {
-        let client = reqwest::Client::builder().timeout(TIMEOUT).redirect(Policy::none());
-        let client = if is_loopback(&self.0) { client.no_proxy() } else { client };
-        client.https_only(self.0.scheme() == "https").build()
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-impl Keys {
-    pub(super) fn new(config: &Config, source: KeySource, clock: Clock, metrics: Metrics) -> Self {
-        Self {
-            issuer: config.issuer.as_str().into(),
-            source,
-            max_stale: config.max_stale.0,
-            refresh: config.refresh.0,
-            current: ArcSwap::default(),
-            next_fetch: Mutex::default(),
-            waiting: Semaphore::new(WAITING),
-            clock,
-            metrics,
-        }
-    }
-
-    /// The generation in force, if keys of it may still be used.
-    pub(super) fn generation(&self, now: Now) -> Option<u64> {
-        let current = self.current.load();
-        self.is_usable(&current, now).then_some(current.generation)
-    }
-
-    /// The set that holds the key, fetched on demand where it does not.
-    pub(super) async fn holding(&self, kid: &str, now: Now) -> Result<Found, TokenError> {
-        if let Some(found) = self.find(kid, now) {
-            return Ok(found);
-        }
-        let Ok(_place) = self.waiting.try_acquire() else {
-            return Err(self.unavailable("too many requests wait for its keys"));
+        let route = match (url.scheme(), is_loopback(host)) {
+            ("https", false) => Route::Remote,
+            ("https", true) => Route::LoopbackHttps,
+            ("http", true) => Route::LoopbackHttp,
+            _ => return Err(EndpointFault::Insecure(text.to_owned())),
         };
-        let mut next_fetch = self.next_fetch.lock().await;
-        if let Some(found) = self.find(kid, now) {
-            return Ok(found);
-        }
-        if self.clock.now().monotonic >= *next_fetch {
-            self.fetch().await;
-            let found = self.find(kid, self.clock.now());
-            if found.is_none() {
-                *next_fetch = self.clock.now().monotonic + BACK_OFF;
-            }
-            if let Some(found) = found {
-                return Ok(found);
-            }
-        }
-        Err(self.unknown(now))
-    }
-
-    /// Fetches once, whatever was fetched before.
-    pub(super) async fn refresh(&self) {
-        let mut next_fetch = self.next_fetch.lock().await;
-        self.fetch().await;
-        let failed = self.current.load().failure.is_some();
-        *next_fetch = if failed { self.clock.now().monotonic + BACK_OFF } else { Duration::ZERO };
-    }
-
-    /// How long until the next regular fetch: give or take a tenth, so that replicas do not come
-    /// all at once, and soon after one that failed.
-    pub(super) fn pause(&self) -> Duration {
-        if self.current.load().failure.is_some() {
-            return BACK_OFF;
-        }
-        let per_mille = u32::try_from(RandomState::new().hash_one(0) % 201).unwrap_or_default() + 900;
-        self.refresh.saturating_mul(per_mille) / 1_000
-    }
-
-    pub(super) fn status(&self) -> KeyStatus {
-        let current = self.current.load();
-        KeyStatus {
-            issuer: Arc::clone(&self.issuer),
-            fetched_at: current.fetched_at,
-            keys: current.set.len(),
-            failure: current.failure.as_deref().map(str::to_owned),
-        }
-    }
-
-    fn find(&self, kid: &str, now: Now) -> Option<Found> {
-        let current = self.current.load_full();
-        let there = self.is_usable(&current, now) && current.set.get(kid).is_some();
-        there.then(|| Found { current, kid: kid.to_owned() })
-    }
-
-    /// Age is judged when keys are used: timers stand still while a process is frozen.
-    fn is_usable(&self, current: &Current, now: Now) -> bool {
-        current.fetched_at.is_some_and(|fetched_at| now.age_of(fetched_at) <= self.max_stale)
-    }
-
-    /// A key that is not listed is the token's fault only if we know what is listed.
-    fn unknown(&self, now: Now) -> TokenError {
-        let current = self.current.load();
-        match &current.failure {
-            Some(failure) => self.unavailable(failure),
-            None if !self.is_usable(&current, now) => self.unavailable("its keys are too old"),
-            None => TokenError::Invalid {
-                class: "unknown_key",
-                detail: None,
-                cause: "`kid` is none of the issuer's keys".to_owned(),
-            },
-        }
-    }
-
-    fn unavailable(&self, cause: &str) -> TokenError {
-        TokenError::KeysUnavailable { issuer: Arc::clone(&self.issuer), cause: cause.to_owned() }
-    }
-
-    async fn fetch(&self) {
-        let fetched = self.document().await.and_then(|document| Ok(KeySet::parse(&document)?));
-        let mut current = Current::clone(&self.current.load());
-        let result = match fetched {
-            Ok(set) => {
-                if *current.set != set {
-                    current.generation += 1;
-                    current.set = Arc::new(set);
-                    tracing::info!(
-                        issuer = &*self.issuer,
-                        keys = current.set.len(),
-                        "the issuer's keys are new"
-                    );
-                }
-                current.fetched_at = Some(self.clock.now());
-                current.failure = None;
-                "ok"
-            }
-            Err(fault) => {
-                tracing::warn!(issuer = &*self.issuer, %fault, "the issuer's keys could not be fetched");
-                current.failure = Some(fault.to_string().into());
-                fault.label()
-            }
-        };
-        let issuer = || Arc::clone(&self.issuer);
-        self.metrics.key_fetches.get_or_create(&FetchLabels { issuer: issuer(), result }).inc();
-        let keys = i64::try_from(current.set.len()).unwrap_or(i64::MAX);
-        self.metrics.keys.get_or_create(&IssuerLabels { issuer: issuer() }).set(keys);
-        self.current.store(Arc::new(current));
-    }
-
-    async fn document(&self) -> Result<Vec<u8>, FetchFault> {
-        match &self.source {
-            KeySource::Url(endpoint, client) => download(endpoint, client).await,
-            KeySource::Given(document) => Ok(document.as_bytes().to_vec()),
-            KeySource::File(path) => {
-                let path = path.clone();
-                let read = tokio::task::spawn_blocking(move || read_file(&path)).await;
-                read.map_err(|error| FetchFault::File(std::io::Error::other(error)))?
-            }
-        }
-    }
-}
-
-/// A set of keys with the one that was looked for.
-#[derive(Debug)]
-pub(super) struct Found {
-    current: Arc<Current>,
-    kid: String,
-}
-
-impl Found {
-    pub(super) fn key(&self) -> Option<&Key> {
-        self.current.set.get(&self.kid)
-    }
-
-    pub(super) fn generation(&self) -> u64 {
-        self.current.generation
+        Ok(Self { url, route })
     }
 }
 
 impl FetchFault {
-    const fn label(&self) -> &'static str {
+    /// A stable, bounded label for metrics.
+    pub const fn result(&self) -> &'static str {
         match self {
-            Self::Timeout => "timeout",
-            Self::Unreachable(_) => "unreachable",
-            Self::Redirect => "redirect",
+            Self::Timeout(_) => "timeout",
             Self::Status(_) => "status",
-            Self::TooLarge => "too_large",
-            Self::File(_) => "unreadable",
-            Self::Document(KeySetFault::Unparseable) => "unparseable",
-            Self::Document(KeySetFault::Empty(_)) => "empty",
+            Self::Redirect(_) => "redirect",
+            Self::TooLarge(_) => "too_large",
+            Self::Keys(KeySetFault::Unparseable) => "unparseable",
+            Self::Keys(KeySetFault::Empty(_)) => "empty",
+            Self::Unreachable(_) | Self::File(_) => "unreachable",
         }
     }
 }
 
-impl From<reqwest::Error> for FetchFault {
-    fn from(error: reqwest::Error) -> Self {
-        if error.is_timeout() { Self::Timeout } else { Self::Unreachable(chain(&error)) }
-    }
-}
-
-/// The library's own message leaves out why.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    text
-}
-
-async fn download(endpoint: &Endpoint, client: &reqwest::Client) -> Result<Vec<u8>, FetchFault> {
-    let mut response = client.get(endpoint.0.clone()).send().await?;
-    match response.status() {
-        status if status.is_redirection() => return Err(FetchFault::Redirect),
-        status if status != reqwest::StatusCode::OK => return Err(FetchFault::Status(status.as_u16())),
-        _ => {}
-    }
-    let mut document = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        if document.len() + chunk.len() > LARGEST {
-            return Err(FetchFault::TooLarge);
+impl Fetcher {
+    /// Sets up the clients that these sources need and no other: loading the machine's trust store takes
+    /// longer than everything else at start.
+    pub fn new<'a>(
+        sources: impl IntoIterator<Item = &'a KeySource>,
+        bounds: Bounds,
+    ) -> Result<Self, ClientFault> {
+        let mut clients = BTreeMap::new();
+        for source in sources {
+            if let KeySource::Url(Endpoint { route, .. }) = source
+                && !clients.contains_key(route)
+            {
+                clients.insert(*route, client(*route, bounds)?);
+            }
         }
-        document.extend_from_slice(&chunk);
+        Ok(Self { clients: Arc::new(clients), bounds })
     }
-    Ok(document)
+
+    /// The keys as they are now. Ends within the bounds.
+    pub async fn fetch(&self, source: &KeySource) -> Result<KeySet, FetchFault> {
+        let document = match source {
+            KeySource::Url(endpoint) => self.download(endpoint).await?,
+            KeySource::File(path) => self.load(path.clone()).await?,
+            KeySource::Given(document) => document.as_bytes().to_vec(),
+        };
+        Ok(KeySet::parse(&document)?)
+    }
+
+    async fn download(&self, endpoint: &Endpoint) -> Result<Vec<u8>, FetchFault> {
+        let client = self
+            .clients
+            .get(&endpoint.route)
+            .ok_or_else(|| FetchFault::Unreachable("no client was set up for it".to_owned()))?;
+        let response =
+            client.get(endpoint.url.clone()).send().await.map_err(|error| self.unreachable(error))?;
+        match response.status() {
+            StatusCode::OK => self.body(response).await,
+            status if status.is_redirection() => Err(FetchFault::Redirect(status.as_u16())),
+            status => Err(FetchFault::Status(status.as_u16())),
+        }
+    }
+
+    /// Streamed, so that a body without end costs no more than the bound.
+    async fn body(&self, mut response: Response) -> Result<Vec<u8>, FetchFault> {
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(error))? {
+            if body.len() + chunk.len() > self.bounds.bytes {
+                return Err(FetchFault::TooLarge(self.bounds.bytes));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+
+    async fn load(&self, path: PathBuf) -> Result<Vec<u8>, FetchFault> {
+        let Bounds { timeout, bytes } = self.bounds;
+        let reading = tokio::task::spawn_blocking(move || read(&path, bytes));
+        match tokio::time::timeout(timeout, reading).await {
+            Ok(Ok(document)) => document,
+            Ok(Err(_)) => Err(FetchFault::File("reading it was cut short".to_owned())),
+            Err(_) => Err(FetchFault::Timeout(timeout)),
+        }
+    }
+
+    fn unreachable(&self, error: reqwest::Error) -> FetchFault {
+        if error.is_timeout() {
+            return FetchFault::Timeout(self.bounds.timeout);
+        }
+        FetchFault::Unreachable(innermost(&error.without_url()))
+    }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the keys' own file")]
-fn read_file(path: &std::path::Path) -> Result<Vec<u8>, FetchFault> {
-    use std::io::Read as _;
-    let file = std::fs::File::open(path).map_err(FetchFault::File)?;
+fn client(route: Route, bounds: Bounds) -> Result<Client, ClientFault> {
+    let builder = Client::builder()
+        .user_agent(concat!("palisade/", env!("CARGO_PKG_VERSION")))
+        .redirect(Policy::none())
+        .timeout(bounds.timeout)
+        // One request an hour: a connection kept for it would be broken by then.
+        .pool_max_idle_per_host(0);
+    match route {
+        Route::LoopbackHttp => builder.no_proxy().tls_certs_only([]),
+        Route::LoopbackHttps => builder.no_proxy().https_only(true),
+        Route::Remote => builder.https_only(true),
+    }
+    .build()
+    .map_err(|error| ClientFault(innermost(&error)))
+}
+
+/// At most one byte more than is allowed is read.
+#[expect(clippy::disallowed_methods, reason = "the one file that identity reads: an issuer's `jwks_file`")]
+fn read(path: &Path, limit: usize) -> Result<Vec<u8>, FetchFault> {
+    let unreadable = |error: std::io::Error| FetchFault::File(error.to_string());
+    let file = std::fs::File::open(path).map_err(unreadable)?;
     let mut document = Vec::new();
-    let most = u64::try_from(LARGEST).unwrap_or(u64::MAX);
-    file.take(most + 1).read_to_end(&mut document).map_err(FetchFault::File)?;
-    if document.len() > LARGEST { Err(FetchFault::TooLarge) } else { Ok(document) }
+    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    file.take(most).read_to_end(&mut document).map_err(unreadable)?;
+    if document.len() > limit { Err(FetchFault::TooLarge(limit)) } else { Ok(document) }
 }
 
-impl fmt::Display for Endpoint {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(formatter)
-    }
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
+
+/// The outer messages say only that a request failed; the innermost says why.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
+
+#[cfg(test)]
+mod tests;

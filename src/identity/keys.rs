@@ -22,6 +22,8 @@ const NESTING: usize = 16;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct KeySet {
     keys: BTreeMap<String, Key>,
+    /// How many keys of the document cannot be used here.
+    skipped: usize,
 }
 
 /// A public key that RS256 signatures are verified with.
@@ -62,7 +64,8 @@ impl KeySet {
                 keys.remove(&kid);
             }
         }
-        if keys.is_empty() { Err(KeySetFault::Empty(written.len())) } else { Ok(Self { keys }) }
+        let skipped = written.len() - keys.len();
+        if keys.is_empty() { Err(KeySetFault::Empty(skipped)) } else { Ok(Self { keys, skipped }) }
     }
 
     /// The key that a token names.
@@ -73,6 +76,16 @@ impl KeySet {
     /// How many usable keys there are.
     pub fn len(&self) -> usize {
         self.keys.len()
+    }
+
+    /// Whether there is none, as before the first fetch.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// How many keys of the document were left out.
+    pub const fn skipped(&self) -> usize {
+        self.skipped
     }
 }
 
@@ -177,7 +190,7 @@ mod tests {
     fn keys_are_found_by_their_kid() {
         let set = set(&[good("a"), good("b")]).unwrap();
         assert!(set.get("a").is_some() && set.get("b").is_some() && set.get("c").is_none());
-        assert_eq!(set.len(), 2);
+        assert_eq!((set.len(), set.skipped()), (2, 0));
     }
 
     #[test]
@@ -204,7 +217,7 @@ mod tests {
         .map(str::to_owned);
         assert_eq!(set(&others).unwrap_err(), KeySetFault::Empty(7));
         let set = set(&[others.to_vec(), vec![good("a")]].concat()).unwrap();
-        assert_eq!(set.len(), 1);
+        assert_eq!((set.len(), set.skipped()), (1, 7));
     }
 
     #[test]

@@ -46,43 +46,30 @@ impl Times {
     pub fn keeps(self, rule: Rule, terms: TimeTerms, now: Timestamp) -> Result<(), Broken> {
         let now = i128::from(now.millis());
         let [exp, iat] = [self.exp, self.iat].map(in_millis);
-        match rule {
-            Rule::Expiry if now >= exp + millis(terms.leeway) => {
-                Err(broken(rule, "expired", "expired", "`exp` has passed", None))
-            }
-            Rule::Issued if iat > now + millis(CLOCK_TOLERANCE) => {
-                Err(broken(rule, "issued_in_future", "issued in the future", "`iat` is in the future", None))
-            }
-            Rule::Age if exp - iat > millis(terms.max_age) => Err(broken(
-                rule,
-                "too_old",
-                "too old",
-                "the time from `iat` to `exp` is longer than `max_token_age`",
-                Some("max_token_age"),
-            )),
-            Rule::Age if now - iat > millis(terms.max_age) => Err(broken(
-                rule,
-                "too_old",
-                "too old",
-                "the time since `iat` is longer than `max_token_age`",
-                Some("max_token_age"),
-            )),
-            Rule::NotBefore if self.nbf.is_some_and(|nbf| in_millis(nbf) > now + millis(CLOCK_TOLERANCE)) => {
-                Err(broken(rule, "not_yet_valid", "not yet valid", "`nbf` is in the future", None))
-            }
-            _ => Ok(()),
+        let ahead = now + millis(CLOCK_TOLERANCE);
+        let max_age = millis(terms.max_age);
+        if rule == Rule::Expiry && now >= exp + millis(terms.leeway) {
+            return Err(broken(rule, "expired", "expired", "`exp` has passed"));
         }
+        if rule == Rule::Issued && iat > ahead {
+            return Err(broken(rule, "issued_in_future", "issued in the future", "`iat` is in the future"));
+        }
+        if rule == Rule::Age && (exp - iat > max_age || now - iat > max_age) {
+            let cause = "the time from `iat` to `exp`, or to now, is longer than `max_token_age`";
+            return Err(Broken {
+                setting: Some("max_token_age"),
+                ..broken(rule, "too_old", "too old", cause)
+            });
+        }
+        if rule == Rule::NotBefore && self.nbf.is_some_and(|nbf| in_millis(nbf) > ahead) {
+            return Err(broken(rule, "not_yet_valid", "not yet valid", "`nbf` is in the future"));
+        }
+        Ok(())
     }
 }
 
-fn broken(
-    rule: Rule,
-    class: &'static str,
-    detail: &'static str,
-    cause: &str,
-    setting: Option<&'static str>,
-) -> Broken {
-    Broken { rule, class, detail, cause: cause.to_owned(), setting }
+fn broken(rule: Rule, class: &'static str, detail: &'static str, cause: &str) -> Broken {
+    Broken { rule, class, detail, cause: cause.to_owned(), setting: None }
 }
 
 /// In 128 bits, because a token may say any 64 of them.
