@@ -1,0 +1,352 @@
+//! The command line as people meet it: what every verb prints, and its exit code.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+
+use insta::assert_snapshot;
+use palisade::identity::issuer::Cognito;
+use palisade::model::Timestamp;
+use serde_json::{Value, json};
+
+use crate::harness::{CLIENT, ISSUER, PATIENCE, Setup, now};
+
+/// A question that the shop's admins may ask.
+const DELETE_EMPTY: &str = r#"{"action": "deleteCategory", "resource": {"type": "Category", "id": "c-7"}, "context": {"productCount": 0}}"#;
+
+/// Runs a verb with this standard input.
+fn run(setup: &Setup, verb: &[&str], input: &str) -> Output {
+    finish(setup.command(verb), input)
+}
+
+fn finish(mut command: Command, input: &str) -> Output {
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let _not_all_verbs_read = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+/// Exit code, standard output and standard error, without what differs from run to run.
+fn shown(setup: &Setup, output: &Output) -> String {
+    let folder = setup.folder.path().display().to_string();
+    let text = |bytes: &[u8]| {
+        let text = String::from_utf8(bytes.to_vec()).unwrap().replace(&folder, "<folder>");
+        text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n").trim_end().to_owned()
+    };
+    let code = output.status.code().map_or("killed".to_owned(), |code| code.to_string());
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    format!("exit {code}\n--- stdout\n{stdout}\n--- stderr\n{stderr}")
+}
+
+/// A token with changed claims.
+fn token(setup: &Setup, claims: &Value) -> String {
+    setup.issuer.mint(claims).unwrap().expose().to_owned()
+}
+
+fn good_token(setup: &Setup) -> String {
+    let claims = Cognito::access("alice", &["admin"], CLIENT, Timestamp::from_millis(now() * 1_000));
+    setup.issuer.issue(&claims).unwrap().expose().to_owned()
+}
+
+#[test]
+fn check_of_a_good_shop_says_how_many_policies_there_are() {
+    let setup = Setup::new();
+    assert_snapshot!(shown(&setup, &run(&setup, &["check"], "")), @"");
+}
+
+#[test]
+fn check_points_at_a_syntax_error() {
+    let setup = Setup::new();
+    setup.write("policies/broken.cedar", "@id(\"broken\")\npermit (principal, action resource);\n");
+    assert_snapshot!(shown(&setup, &run(&setup, &["check"], "")), @"");
+}
+
+#[test]
+fn check_points_at_a_type_that_the_schema_does_not_know() {
+    let setup = Setup::new();
+    setup.write(
+        "policies/unknown.cedar",
+        "@id(\"unknown\")\npermit (\n  principal is Shop::Usr,\n  action,\n  resource\n);\n",
+    );
+    assert_snapshot!(shown(&setup, &run(&setup, &["check"], "")), @"");
+}
+
+#[test]
+fn check_points_at_an_attribute_that_the_schema_does_not_know() {
+    let setup = Setup::new();
+    setup.write(
+        "policies/unknown.cedar",
+        "@id(\"unknown\")\npermit (\n  principal is Shop::User,\n  action == Shop::Action::\"updateProduct\",\n  resource\n)\nwhen { resource.stauts == \"draft\" };\n",
+    );
+    assert_snapshot!(shown(&setup, &run(&setup, &["check"], "")), @"");
+}
+
+#[test]
+fn check_for_programs_is_json() {
+    let setup = Setup::new();
+    setup.write("policies/broken.cedar", "@id(\"broken\")\npermit (principal, action resource);\n");
+    assert_snapshot!(shown(&setup, &run(&setup, &["check", "--format", "json"], "")), @"");
+}
+
+#[test]
+fn check_of_no_folder_could_not_run() {
+    let setup = Setup::new();
+    assert_snapshot!(shown(&setup, &run(&setup, &["check", "nowhere"], "")), @"");
+}
+
+#[test]
+fn fmt_says_what_it_would_format_and_formats_it_once() {
+    let setup = Setup::new();
+    setup.write("policies/ugly.cedar", "// kept\n@id(\"ugly\") permit(principal,\naction,resource);\n");
+    assert_snapshot!(shown(&setup, &run(&setup, &["fmt", "--check"], "")), @"");
+    assert_snapshot!(shown(&setup, &run(&setup, &["fmt"], "")), @"");
+    assert_snapshot!(std::fs::read_to_string(setup.path("policies/ugly.cedar")).unwrap(), @"");
+    assert_snapshot!(shown(&setup, &run(&setup, &["fmt", "--check"], "")), @"");
+}
+
+#[test]
+fn decide_explains_an_allow() {
+    let setup = Setup::new();
+    let output = run(&setup, &["decide", "--principal", "alice", "--group", "admin"], DELETE_EMPTY);
+    assert_snapshot!(shown(&setup, &output), @"");
+}
+
+#[test]
+fn decide_explains_a_deny() {
+    let setup = Setup::new();
+    let output = run(&setup, &["decide", "--principal", "bob", "--group", "user"], DELETE_EMPTY);
+    assert_snapshot!(shown(&setup, &output), @"");
+}
+
+#[test]
+fn decide_names_the_forbid() {
+    let setup = Setup::new();
+    let request = DELETE_EMPTY.replace(": 0", ": 3");
+    let output = run(&setup, &["decide", "--principal", "alice", "--group", "admin"], &request);
+    assert_snapshot!(shown(&setup, &output), @"");
+}
+
+#[test]
+fn decide_refuses_what_the_service_would_refuse() {
+    let setup = Setup::new();
+    let request = DELETE_EMPTY.replace("deleteCategory", "deleteCategry");
+    let output = run(&setup, &["decide", "--principal", "alice"], &request);
+    assert_snapshot!(shown(&setup, &output), @"");
+    let request = DELETE_EMPTY.replace(": 0", ": \"none\"");
+    let output = run(&setup, &["decide", "--principal", "alice"], &request);
+    assert_snapshot!(shown(&setup, &output), @"");
+    let output = run(&setup, &["decide", "--principal", "alice"], "{\"action\": ");
+    assert_snapshot!(shown(&setup, &output), @"");
+    let output = run(&setup, &["decide"], DELETE_EMPTY);
+    assert_snapshot!(shown(&setup, &output), @"");
+}
+
+#[test]
+fn decide_takes_the_claims_of_a_token() {
+    let setup = Setup::new();
+    let claims = json!({
+        "sub": "alice", "iss": ISSUER, "client_id": CLIENT, "token_use": "access", "username": "alice",
+        "cognito:groups": ["admin"],
+    });
+    setup.write("claims.json", &claims.to_string());
+    let output = run(&setup, &["decide", "--claims", "claims.json"], DELETE_EMPTY);
+    assert_snapshot!(shown(&setup, &output), @"");
+}
+
+#[test]
+fn decide_takes_a_token() {
+    let setup = Setup::new();
+    setup.write("token.txt", &good_token(&setup));
+    let output = run(&setup, &["decide", "--token", "token.txt"], DELETE_EMPTY);
+    assert!(shown(&setup, &output).starts_with("exit 0\n--- stdout\nallow: permitted\n"), "{output:?}");
+}
+
+#[test]
+fn decide_fails_where_another_decision_was_expected() {
+    let setup = Setup::new();
+    let decide = ["decide", "--principal", "bob", "--group", "user", "--expect"];
+    let expecting = |decision| run(&setup, &[decide.as_slice(), &[decision]].concat(), DELETE_EMPTY);
+    assert_eq!(expecting("deny").status.code(), Some(0));
+    assert_snapshot!(shown(&setup, &expecting("allow")), @"");
+}
+
+#[test]
+fn token_says_of_every_rule_that_it_is_kept() {
+    let setup = Setup::new();
+    assert_snapshot!(shown(&setup, &run(&setup, &["token"], &good_token(&setup))), @"");
+}
+
+#[test]
+fn token_names_the_setting_that_an_id_token_would_need() {
+    let setup = Setup::new();
+    let claims = json!({
+        "sub": "alice", "iss": ISSUER, "aud": CLIENT, "token_use": "id", "cognito:username": "alice",
+        "jti": "j-1", "iat": now(), "auth_time": now(), "exp": now() + 600,
+    });
+    let mut command = setup.command(&["token"]);
+    let only_access = std::fs::read_to_string(setup.path("palisade.toml"))
+        .unwrap()
+        .replace("[\"access\", \"id\"]", "[\"access\"]");
+    setup.write("palisade.toml", &only_access);
+    command.env("NO_COLOR", "1");
+    assert_snapshot!(shown(&setup, &finish(command, &token(&setup, &claims))), @"");
+}
+
+#[test]
+fn token_knows_what_people_paste() {
+    let setup = Setup::new();
+    let pasted = format!("Bearer {}\n", good_token(&setup));
+    assert_snapshot!(shown(&setup, &run(&setup, &["token"], &pasted)), @"");
+    assert_snapshot!(shown(&setup, &run(&setup, &["token"], "garbage")), @"");
+    assert_snapshot!(shown(&setup, &run(&setup, &["token"], "")), @"");
+}
+
+#[test]
+fn token_never_shows_any_part_of_it() {
+    let setup = Setup::new();
+    let token = good_token(&setup);
+    let signature = token.rsplit('.').next().unwrap();
+    for input in [token.clone(), format!("Bearer {token}"), token.replace('.', "")] {
+        let output = shown(&setup, &run(&setup, &["token"], &input));
+        assert!(!output.contains(&signature[..16]) && !output.contains("eyJ"), "{output}");
+    }
+}
+
+#[test]
+fn health_says_where_nobody_answers() {
+    let setup = Setup::new();
+    let mut command = setup.command(&["health"]);
+    command.env("PALISADE__SERVER__OPS_LISTEN", "127.0.0.1:1");
+    assert_snapshot!(shown(&setup, &finish(command, "")), @"");
+}
+
+#[test]
+fn a_key_that_palisade_does_not_know_is_shown_at_its_line() {
+    let setup = Setup::new().settings("[policis]\ndir = \"policies\"\n");
+    assert_snapshot!(shown(&setup, &run(&setup, &["check"], "")), @"");
+    let setup = Setup::new();
+    let mut command = setup.command(&["check"]);
+    command.env("PALISADE__SERVER__LISTN", "127.0.0.1:0");
+    assert_snapshot!(shown(&setup, &finish(command, "")), @"");
+}
+
+#[test]
+fn no_verb_is_told_which_there_are() {
+    let setup = Setup::new();
+    assert_snapshot!(shown(&setup, &run(&setup, &[], "")), @"");
+}
+
+#[test]
+fn the_commands_of_the_readme_work() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let readme = std::fs::read_to_string(format!("{root}/README.md")).unwrap();
+    let blocks = readme.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let commands: Vec<_> = blocks
+        .map(|block| block.replace("|\n", "| "))
+        .flat_map(|block| block.lines().map(str::to_owned).collect::<Vec<_>>())
+        .filter(|line| {
+            ["check", "fmt", "decide"].iter().any(|verb| line.contains(&format!("release -- {verb}")))
+        })
+        .collect();
+    assert_eq!(commands.len(), 3, "{commands:#?}");
+    for command in commands {
+        let line = command.replace("cargo run --release --", env!("CARGO_BIN_EXE_palisade"));
+        let output = Command::new("sh").args(["-c", &line]).current_dir(root).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{command}: {output:?}");
+    }
+}
+
+/// `palisade dev` in an empty folder.
+struct Dev {
+    child: Child,
+    lines: mpsc::Receiver<String>,
+    _folder: tempfile::TempDir,
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        let _gone_already = self.child.kill();
+        let _gone_already = self.child.wait();
+    }
+}
+
+impl Dev {
+    fn command(folder: &tempfile::TempDir) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_palisade"));
+        command
+            .env_clear()
+            .env("PALISADE__SERVER__LISTEN", "127.0.0.1:0")
+            .env("PALISADE__SERVER__OPS_LISTEN", "127.0.0.1:0")
+            .current_dir(folder.path())
+            .arg("dev");
+        command
+    }
+
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = Self::command(&folder);
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (sender, lines) = mpsc::channel();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                let _nobody_listens = sender.send(line);
+            }
+        });
+        Self { child, lines, _folder: folder }
+    }
+
+    /// The next line that begins so.
+    fn line(&self, start: &str) -> String {
+        loop {
+            let line = self.lines.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no line `{start}…` came"));
+            if line.starts_with(start) {
+                return line;
+            }
+        }
+    }
+}
+
+/// What a shell prints for a line.
+fn pasted(line: &str) -> Value {
+    let output = Command::new("sh").args(["-c", line]).output().unwrap();
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {line}: {output:?}"))
+}
+
+#[test]
+fn the_lines_that_dev_prints_work_as_they_are() {
+    let dev = Dev::start();
+    let update = pasted(&dev.line("curl"));
+    assert_eq!((&update["decision"], &update["reason"]), (&json!("allow"), &json!("permitted")), "{update}");
+    let refused = pasted(&dev.line("curl"));
+    assert_eq!((&refused["decision"], &refused["reason"]), (&json!("deny"), &json!("no_permit")), "{refused}");
+    let filled = pasted(&dev.line("curl"));
+    assert_eq!((&filled["decision"], &filled["reason"]), (&json!("deny"), &json!("forbidden")), "{filled}");
+    assert_eq!(filled["policies"], json!(["filled-categories-stay"]));
+    assert_eq!(filled["explain"]["policies"][0]["path"], "policies/category.cedar", "{filled}");
+
+    let mint = dev.line("curl");
+    assert!(pasted(&mint)["token"].as_str().unwrap().starts_with("eyJ"));
+    let status = |more: &str| pasted(&format!("{mint} {more}"))["status"].clone();
+    assert_eq!(status("-H 'origin: http://localhost:3000'"), 403);
+    assert_eq!(status("-H 'origin: null'"), 403);
+    assert_eq!(status("-H 'host: rebound.example.com'"), 403);
+    let as_text = mint.replace("application/json", "text/plain");
+    assert_eq!(pasted(&as_text)["status"], 415);
+}
+
+#[test]
+fn dev_does_not_mint_tokens_for_other_machines() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["PALISADE__SERVER__LISTEN", "PALISADE__SERVER__OPS_LISTEN"] {
+        let output = Dev::command(&folder).env(name, "0.0.0.0:0").output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(stderr.contains(name) && stderr.contains("listen on loopback"), "{stderr}");
+    }
+}
