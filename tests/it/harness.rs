@@ -169,7 +169,8 @@ impl Service {
         let deadline = Instant::now() + PATIENCE;
         let mut seen = Vec::new();
         loop {
-            match self.lines.lock().unwrap().recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            match self.lines.lock().unwrap().recv_timeout(deadline.saturating_duration_since(Instant::now()))
+            {
                 Ok(line) if line["message"] == message => return line,
                 Ok(line) => seen.push(line),
                 Err(_) => panic!("no line `{message}` came; these did: {seen:#?}"),

@@ -47,10 +47,7 @@ fn assert_found(what: &str, name: &str, output: &Output, placed: bool) {
     if placed {
         let place = stderr.split(&format!("{name}:")).nth(1).unwrap_or_default();
         let numbers: Vec<_> = place.split([':', ']', ' ']).take(2).map(str::parse::<usize>).collect();
-        assert!(
-            matches!(numbers.as_slice(), [Ok(1..), Ok(1..)]),
-            "{what} has no line and column: {start}"
-        );
+        assert!(matches!(numbers.as_slice(), [Ok(1..), Ok(1..)]), "{what} has no line and column: {start}");
     }
     assert!(stderr.len() < 64 * 1024, "{what} floods the terminal with {} bytes", stderr.len());
 }
@@ -91,10 +88,13 @@ fn policies_that_nest_without_end_are_findings() {
         ("like in like", when(&format!("\"\"{}", " like \"*\"".repeat(TIMES)))),
         ("is in is", around("(", "resource", " is Shop::Product in resource)")),
         ("namespaces", when(&format!("{}a::\"x\" == resource", "a::".repeat(TIMES)))),
-        ("actions in the scope", format!(
-            "permit (principal, action in [{}Action::\"x\"], resource);",
-            "Action::\"x\", ".repeat(TIMES)
-        )),
+        (
+            "actions in the scope",
+            format!(
+                "permit (principal, action in [{}Action::\"x\"], resource);",
+                "Action::\"x\", ".repeat(TIMES)
+            ),
+        ),
         ("conditions", format!("permit (principal, action, resource){};", " when { true }".repeat(TIMES))),
         ("annotations", format!("{}permit (principal, action, resource);", "@a(\"\")\n".repeat(TIMES))),
         ("a string that stays open", when(&"\"".repeat(TIMES + 1))),
@@ -131,7 +131,12 @@ fn schemas_that_nest_without_end_are_findings() {
     ];
     for (what, text) in cases {
         println!("{what}");
-        assert_found(what, "schema/hostile.cedarschema", &check_deep("schema/hostile.cedarschema", &text), true);
+        assert_found(
+            what,
+            "schema/hostile.cedarschema",
+            &check_deep("schema/hostile.cedarschema", &text),
+            true,
+        );
     }
 }
 
