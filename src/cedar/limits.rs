@@ -24,6 +24,9 @@ const NESTING: usize = 64;
 /// How deep the JSON of stored entities and links nests; serde_json itself stops at 128.
 const JSON_NESTING: usize = 64;
 
+/// How many namespaces stand in a name of a schema: Cedar's time for it grows faster than its length.
+const NAMESPACES: usize = 64;
+
 /// How many `!` or `-` stand in a row: Cedar's own limit.
 const NEGATIONS: usize = 4;
 
@@ -66,8 +69,18 @@ pub(super) fn schema_text(source: &Source, limits: &Limits) -> Vec<Finding> {
     if let Some(finding) = file_too_large(source, limits) {
         return vec![finding];
     }
-    let mut depth = 0_usize;
+    let (mut depth, mut separators) = (0_usize, 0_usize);
     for token in tokens(&source.text) {
+        if token.is("::") || token.is(":") {
+            separators += 1;
+        } else if token.opens() || token.closes() || [",", ";", "=", "<", ">"].iter().any(|end| token.is(end))
+        {
+            separators = 0;
+        }
+        if separators > NAMESPACES {
+            let message = format!("a name has more than {NAMESPACES} namespaces");
+            return vec![findings::at(source, token.span(), "too-deep", message).help("shorten it")];
+        }
         if token.opens() || token.is("<") {
             depth += 1;
             if depth > NESTING {

@@ -85,7 +85,11 @@ fn decide(shell: &Shell, args: &Args, configuration: &Configuration) -> Result<E
                 .expect
                 .and_then(|expected| expected.to_possible_value())
                 .is_some_and(|expected| expected.get_name() != decided);
-            Ok(if unexpected { Exit::Problems } else { Exit::Good })
+            if unexpected {
+                render::failure(&format!("another decision was expected than `{decided}`"), None);
+                return Ok(Exit::Problems);
+            }
+            Ok(Exit::Good)
         }
         Err(refusal) => {
             match shell.format {
@@ -120,7 +124,7 @@ fn identity(
     body_token: Option<Token>,
 ) -> Result<Identity, String> {
     let token = args.token.as_deref().map(read).transpose()?;
-    if let Some(token) = token.map(|text| Token::new(text.trim())).or(body_token) {
+    if let Some(token) = token.map(|text| super::token::pasted(&text)).or(body_token) {
         return verified(configuration, &token);
     }
     let issuer = issuer(args, configuration)?;

@@ -13,7 +13,11 @@ use serde::Serialize;
 use super::Format;
 use crate::cedar::Sources;
 use crate::config::Configuration;
-use crate::model::{self, Finding};
+use crate::model::{self, Finding, Place};
+
+/// The longest source line that is shown, in bytes: no terminal has more, and a file of one line
+/// would bury its finding.
+const LONGEST_LINE: usize = 1_000;
 
 /// The texts that findings point into, by path.
 #[derive(Debug, Default)]
@@ -90,14 +94,14 @@ fn report(finding: &Finding, texts: &Texts) -> String {
     );
     diagnostic.help.clone_from(&finding.help);
     match (finding.place, texts.0.get(&finding.path)) {
-        (Some(place), Some(text)) => {
+        (Some(place), Some(text)) if can_be_shown(text, place) => {
             let length = place.length.min(text.len().saturating_sub(place.offset));
             let labeled = diagnostic.with_label(LabeledSpan::new(None, place.offset, length));
             graphical(
                 &Report::new(labeled).with_source_code(NamedSource::new(&finding.path, text.to_string())),
             )
         }
-        (Some(_), None) => {
+        (Some(_), _) => {
             diagnostic.message = finding.to_string();
             graphical(&Report::new(diagnostic))
         }
@@ -106,6 +110,18 @@ fn report(finding: &Finding, texts: &Texts) -> String {
             graphical(&Report::new(diagnostic))
         }
     }
+}
+
+/// Whether the lines around a place are for a terminal: neither overlong, nor with characters that
+/// command it.
+fn can_be_shown(text: &str, place: Place) -> bool {
+    let before = place.line.saturating_sub(2);
+    let marked = text.get(place.offset..place.offset.saturating_add(place.length)).unwrap_or_default();
+    let after = marked.matches('\n').count() + 3;
+    text.lines()
+        .skip(before)
+        .take(after)
+        .all(|line| line.len() <= LONGEST_LINE && !line.contains(|c: char| c.is_control() && c != '\t'))
 }
 
 fn graphical(report: &Report) -> String {

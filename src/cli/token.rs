@@ -42,7 +42,10 @@ fn judge(configuration: &Configuration) -> Result<Vec<RuleOutcome>, String> {
         .take(most)
         .read_to_string(&mut text)
         .map_err(|error| format!("standard input cannot be read: {error}"))?;
-    let token = Token::new(text.trim());
+    if text.trim().is_empty() {
+        return Err("no token came on standard input: write `palisade token < token.txt`".to_owned());
+    }
+    let token = pasted(&text);
     let config = &configuration.config;
     let verifier = Verifier::new(&config.issuers, &config.limits, Clock::machine(), &Metrics::new())
         .map_err(|error| error.to_string())?;
@@ -51,6 +54,15 @@ fn judge(configuration: &Configuration) -> Result<Vec<RuleOutcome>, String> {
         .build()
         .map_err(|error| error.to_string())?;
     Ok(runtime.block_on(verifier.inspect(&token)))
+}
+
+/// A token as people paste it: with white space around it, or out of an `Authorization` header.
+pub(super) fn pasted(text: &str) -> Token {
+    let text = text.trim();
+    match text.split_once(char::is_whitespace) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Token::new(token.trim()),
+        _ => Token::new(text),
+    }
 }
 
 fn show(outcome: &RuleOutcome, configuration: &Configuration) {

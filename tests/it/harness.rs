@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use palisade::identity::issuer::{Cognito, TokenIssuer};
@@ -31,7 +31,7 @@ pub struct Service {
     pub decisions: SocketAddr,
     pub operations: SocketAddr,
     child: Child,
-    lines: mpsc::Receiver<Value>,
+    lines: Mutex<mpsc::Receiver<Value>>,
     client: reqwest::Client,
 }
 
@@ -121,7 +121,7 @@ impl Setup {
             decisions: ([127, 0, 0, 1], 0).into(),
             operations: ([127, 0, 0, 1], 0).into(),
             child,
-            lines,
+            lines: Mutex::new(lines),
             client: reqwest::Client::builder().no_proxy().build().unwrap(),
         };
         for _ in 0..2 {
@@ -177,7 +177,8 @@ impl Service {
         let deadline = Instant::now() + PATIENCE;
         let mut seen = Vec::new();
         loop {
-            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            match self.lines.lock().unwrap().recv_timeout(deadline.saturating_duration_since(Instant::now()))
+            {
                 Ok(line) if line["message"] == message => return line,
                 Ok(line) => seen.push(line),
                 Err(_) => panic!("no line `{message}` came; these did: {seen:#?}"),

@@ -3,9 +3,11 @@
 mod architecture;
 mod audit;
 mod authorize;
+mod cli;
 mod corpus;
 mod evaluation;
 mod harness;
+mod hostile;
 mod lifecycle;
 mod reload;
 mod tokens;
