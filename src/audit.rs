@@ -109,7 +109,8 @@ mod settings {
 
     #[test]
     fn a_log_that_can_lose_records_is_said_to_be_weak() {
-        let weak = |json: &str| read(json).weak_settings().iter().map(|weak| weak.setting).collect::<Vec<_>>();
+        let weak =
+            |json: &str| read(json).weak_settings().iter().map(|weak| weak.setting).collect::<Vec<_>>();
         assert_eq!(weak(r#"{"sink": "off", "durability": "queued"}"#), ["audit.sink"]);
         assert_eq!(weak(r#"{"durability": "queued"}"#), ["audit.durability"]);
         assert!(weak(r#"{"sink": "file", "durability": "synced", "stall": "100ms"}"#).is_empty());

@@ -26,6 +26,8 @@ mod error;
 mod intake;
 pub mod listen;
 pub mod ops;
+#[cfg(test)]
+mod tests;
 mod trace;
 
 pub use error::{ApiError, Problem};
@@ -73,7 +75,9 @@ impl Default for Config {
 
 /// Why a configuration may not serve.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`server.listen = \"{listen}\"` can be reached from other machines, and callers are not authenticated")]
+#[error(
+    "`server.listen = \"{listen}\"` can be reached from other machines, and callers are not authenticated"
+)]
 pub struct Exposed {
     /// The address.
     pub listen: Address,

@@ -78,7 +78,8 @@ pub enum Outcome {
 /// Who was asked about.
 #[derive(Debug, Serialize)]
 pub struct Principal<'a> {
-    principal: String,
+    #[serde(rename = "principal")]
+    uid: String,
     kind: Kind,
     groups: &'a [String],
     issuer: &'a str,
@@ -142,7 +143,7 @@ impl<'a> Principal<'a> {
     /// A principal with its uid as policies write it.
     pub fn new(uid: String, identity: &'a Identity) -> Self {
         Self {
-            principal: uid,
+            uid,
             kind: identity.kind,
             groups: &identity.groups,
             issuer: &identity.issuer,
@@ -227,8 +228,7 @@ impl Lines {
     /// Adds a line behind the others.
     pub fn push(&mut self, line: &Line<'_>) -> Result<(), AuditError> {
         let start = self.bytes.len();
-        let written =
-            line.serialize(&mut serde_json::Serializer::with_formatter(&mut self.bytes, Printable));
+        let written = line.serialize(&mut serde_json::Serializer::with_formatter(&mut self.bytes, Printable));
         if let Err(error) = written {
             self.bytes.truncate(start);
             return Err(AuditError::Encoding(error.to_string().into()));
@@ -285,10 +285,7 @@ fn errors<S: serde::Serializer>(errors: &[PolicyError], serializer: S) -> Result
     list.end()
 }
 
-fn entities<S: serde::Serializer>(
-    entities: &[EntityDescription],
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
+fn entities<S: serde::Serializer>(entities: &[EntityDescription], serializer: S) -> Result<S::Ok, S::Error> {
     #[derive(Serialize)]
     struct Written<'a> {
         #[serde(rename = "type")]

@@ -1,4 +1,5 @@
 //! The decision log against real files, pipes and a full disk.
+#![expect(clippy::disallowed_methods, reason = "the tests look at the files that were written")]
 
 use std::fs::{File, OpenOptions};
 use std::io::Read as _;
@@ -155,7 +156,7 @@ async fn a_full_disk_refuses_every_record_and_a_freed_one_takes_them_again() {
     let log = case.open();
     for _ in 0..3 {
         let error = log.record(&line("1")).await.unwrap_err();
-        assert!(matches!(&error, AuditError::Failed(cause) if cause.contains("No space left")), "{error}");
+        assert!(matches!(&error, AuditError::Failed(why) if why.contains("No space left")), "{error}");
     }
     assert_eq!(case.metrics.audit_refusals.get(), 3);
     std::fs::remove_file(case.path()).unwrap();
@@ -192,7 +193,7 @@ async fn a_pipe_that_nobody_reads_refuses_all_who_wait_and_recovers_when_it_is_r
     assert_eq!(case.metrics.audit_refusals.get(), 3);
 
     let reading = std::thread::spawn(move || {
-        let (mut text, mut piece) = (String::new(), [0; 65_536]);
+        let (mut text, mut piece) = (String::new(), [0; 4_096]);
         while !text.contains("recovered") {
             let count = reader.read(&mut piece).unwrap();
             text.push_str(std::str::from_utf8(&piece[..count]).unwrap());

@@ -1,4 +1,5 @@
 //! Decisions of a real snapshot, and what is on record of them.
+#![expect(clippy::disallowed_methods, reason = "the tests look at the file that was written")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,7 +35,8 @@ impl Case {
         let path = folder.path().join("decisions.jsonl");
         let metrics = Metrics::new();
         let log = Config { sink: Sink::File, path, ..Config::default() };
-        let (publisher, snapshots) = live::channel(snapshot("permit (principal in Shop::Group::\"admin\", action, resource);"));
+        let (publisher, snapshots) =
+            live::channel(snapshot("permit (principal in Shop::Group::\"admin\", action, resource);"));
         let decider = Decider {
             snapshots,
             log: Log::open(&log, metrics.clone()).unwrap(),
@@ -214,7 +216,7 @@ async fn a_batch_lets_others_run_and_is_judged_on_one_snapshot() {
         // Runs when the batch lets go for the first time.
         case.publisher.publish(snapshot("forbid (principal, action, resource);"));
     });
-    let answer = serde_json::to_value(&answer.unwrap()).unwrap();
+    let answer = serde_json::to_value(answer.unwrap()).unwrap();
     let decisions = answer["decisions"].as_array().unwrap();
     assert!(decisions.iter().all(|item| item["decision"] == "allow"));
     assert_ne!(answer["revision"], case.decider.snapshots.current().revision().as_str().as_ref());
@@ -226,8 +228,7 @@ async fn a_token_that_makes_no_principal_refuses_the_whole_batch() {
     let case = Case::new();
     let machine = Identity { kind: Kind::Machine, ..member_of(&[]) };
     let item = json!({"action": "readProduct", "resource": {"type": "Product", "id": "p-1"}});
-    let refused =
-        case.decider.answer_batch(&machine, batch(&json!([item])), case.facts()).await.unwrap_err();
+    let refused = case.decider.answer_batch(&machine, batch(&json!([item])), case.facts()).await.unwrap_err();
     let Undecided::Refused { refusal, .. } = refused else { panic!("{refused}") };
     assert_eq!(refusal.code, RefusalCode::InvalidToken);
     assert_eq!(case.records().len(), 1);
