@@ -26,6 +26,7 @@ mod schema;
 pub mod snapshot;
 pub mod sources;
 mod statements;
+mod wording;
 
 pub use compile::{Compiled, compile};
 pub use given::Given;

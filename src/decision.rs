@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use tokio::task::yield_now;
 
-use crate::audit::{AuditError, Line, Lines, Log, Outcome, Pending, Refused};
+pub use crate::audit::{AuditError, Refused};
+use crate::audit::{Line, Lines, Log, Outcome, Pending};
 use crate::cedar::Snapshots;
 use crate::clock::Clock;
 use crate::identity::Verified;

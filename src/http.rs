@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+pub use axum::Router;
 use axum::body::Body;
 use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
@@ -22,6 +22,7 @@ use crate::telemetry::Metrics;
 mod authorize;
 mod batch;
 mod bearer;
+pub mod dev;
 mod error;
 mod intake;
 pub mod listen;

@@ -7,8 +7,11 @@ pub mod cedar;
 pub mod model;
 // ---- shell: each file touches one part of the world ----
 pub mod audit;
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod decision;
 pub mod http;
 pub mod identity;
+pub mod store;
 pub mod telemetry;

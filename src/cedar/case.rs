@@ -1,12 +1,14 @@
 //! Everything that one evaluation needs, put together and judged: the request and its entities.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use cedar_policy::{Context, Entities, Entity, EntityUid, Request};
+use cedar_policy::{Context, Entities, Entity, EntityUid, Request, RestrictedExpression};
 
 use super::Snapshot;
 use super::ancestry::first_too_deep;
 use super::check::{At, Checker, Form, Members, extension};
+use super::index::Candidates;
 use super::principal::Principal;
 use super::schema::{Action, EntityType, Extension, Type};
 use crate::model::{EntityDescription, EntityReference, Question, Refusal, RefusalCode, Timestamp};
@@ -57,9 +59,13 @@ impl Case {
             assembly.further(entity, &resource, At::Element(&At::Root("entities"), index))?;
         }
         assembly.ancestry()?;
-        let context = assembly.context(question, action, now)?;
-        let context = Context::from_pairs(context).map_err(|error| Refusal::mismatch(error.to_string()))?;
-        let entities = assembly.gather(action, &resource)?;
+        let candidates = snapshot.index.candidates(&action.uid);
+        let context = assembly.context(question, action)?;
+        let context = match candidates.filter(|candidates| candidates.read_context) {
+            Some(_) => with_now(snapshot, context, action, now)?,
+            None => Context::empty(),
+        };
+        let entities = assembly.gather(candidates, action, &resource)?;
         let request = Request::new(principal.uid.clone(), action.uid.clone(), resource, context, None)
             .map_err(|error| Refusal::mismatch(error.to_string()))?;
         Ok(Self { request, entities })
@@ -162,20 +168,12 @@ impl Assembly<'_> {
         Ok(())
     }
 
-    fn context(&mut self, question: &Question, action: &Action, now: Timestamp) -> Result<Members, Refusal> {
+    fn context(&mut self, question: &Question, action: &Action) -> Result<Members, Refusal> {
         if let Some(name) = SERVER_CONTEXT.iter().find(|name| question.context.contains_key(**name)) {
             return Err(Refusal::malformed(format!("`context.{name}` is filled in by the server")));
         }
-        let wants_now =
-            action.context.0.get("now").is_some_and(|now| now.ty == Type::Extension(Extension::Datetime));
-        let supplied = |name: &str| wants_now && name == "now";
-        let mut members =
-            self.checker.record(&question.context, &action.context, At::Root("context"), supplied)?;
-        if wants_now {
-            let now = extension(Extension::Datetime, &now.to_string()).map_err(Refusal::mismatch)?;
-            members.push(("now".to_owned(), now));
-        }
-        Ok(members)
+        let supplied = |name: &str| name == "now" && wants_now(action);
+        self.checker.record(&question.context, &action.context, At::Root("context"), supplied)
     }
 
     /// Ancestors of described entities: as many generations as are allowed, and no rings.
@@ -193,7 +191,12 @@ impl Assembly<'_> {
 
     /// The described entities, the principal's closure, the action with its groups, and everything
     /// stored that any of them, the context or the policies themselves lead to.
-    fn gather(mut self, action: &Action, resource: &EntityUid) -> Result<Entities, Refusal> {
+    fn gather(
+        mut self,
+        candidates: Option<&Arc<Candidates>>,
+        action: &Action,
+        resource: &EntityUid,
+    ) -> Result<Entities, Refusal> {
         let mut reached: HashSet<EntityUid> = self.principal.sealed.clone();
         reached.extend(self.described.keys().cloned());
         let roots = std::mem::take(&mut self.checker.mentioned);
@@ -203,12 +206,48 @@ impl Assembly<'_> {
             &mut reached,
             &mut self.entities,
         );
-        if let Some(candidates) = self.snapshot.index.candidates(&action.uid) {
+        if let Some(candidates) = candidates {
             let of_policies = candidates.entities.iter().filter(|entity| !reached.contains(&entity.uid()));
             self.entities.extend(of_policies.cloned());
         }
         self.entities.extend(action.entities.iter().cloned());
         Entities::from_entities(self.entities, None).map_err(|error| Refusal::malformed(error.to_string()))
+    }
+}
+
+/// The context with the time of the request, where the schema declares it.
+fn with_now(
+    snapshot: &Snapshot,
+    mut given: Members,
+    action: &Action,
+    now: Timestamp,
+) -> Result<Context, Refusal> {
+    if wants_now(action) {
+        given.push(("now".to_owned(), snapshot.last_now.at(now).map_err(Refusal::mismatch)?));
+    }
+    Context::from_pairs(given).map_err(|error| Refusal::mismatch(error.to_string()))
+}
+
+fn wants_now(action: &Action) -> bool {
+    action.context.0.get("now").is_some_and(|now| now.ty == Type::Extension(Extension::Datetime))
+}
+
+/// The last point in time in Cedar's form. Making one runs Cedar's parser, and the requests of one
+/// millisecond share it.
+#[derive(Debug, Default)]
+pub(super) struct LastNow(Mutex<Option<(Timestamp, RestrictedExpression)>>);
+
+impl LastNow {
+    fn at(&self, now: Timestamp) -> Result<RestrictedExpression, String> {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Some((time, expression)) if *time == now => Ok(expression.clone()),
+            Some(_) | None => {
+                let expression = extension(Extension::Datetime, &now.to_string())?;
+                *last = Some((now, expression.clone()));
+                Ok(expression)
+            }
+        }
     }
 }
 

@@ -4,6 +4,8 @@
 //! `{"__entity": …}` in a plain string's place would become an entity.
 
 use std::fmt;
+use std::str::FromStr;
+use std::sync::LazyLock;
 
 use cedar_policy::{Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression};
 
@@ -230,22 +232,24 @@ fn escaped_extension(given: &Record, kind: Extension, at: At<'_>) -> Result<Rest
 
 /// A value of an extension type, read by the extension's own parser.
 pub(super) fn extension(kind: Extension, text: &str) -> Result<RestrictedExpression, String> {
-    let build = || match kind {
+    // Cedar looks the function's name up with its whole parser, so one expression serves twice.
+    let expression = match kind {
         Extension::Decimal => RestrictedExpression::new_decimal(text),
         Extension::Ipaddr => RestrictedExpression::new_ip(text),
         Extension::Datetime => RestrictedExpression::new_datetime(text),
         Extension::Duration => RestrictedExpression::new_duration(text),
     };
-    // The parser runs when an entity is made; there is no nearer public road to it.
-    let probe = EntityUid::from_type_name_and_id(probe_type()?, EntityId::new(""));
-    Entity::new_with_tags(probe, [(String::new(), build())], [], [])
-        .map(|_| build())
+    // The extension's parser runs when an entity is made; there is no nearer public road to it.
+    let probe = PROBE.clone().ok_or("the engine is not as it was built for")?;
+    Entity::new_with_tags(probe, [(String::new(), expression.clone())], [], [])
+        .map(|_| expression)
         .map_err(|_| format!("the string is not {} as Cedar writes them", article(kind)))
 }
 
-fn probe_type() -> Result<EntityTypeName, String> {
-    "Probe".parse::<EntityTypeName>().map_err(|error| error.to_string())
-}
+static PROBE: LazyLock<Option<EntityUid>> = LazyLock::new(|| {
+    let probe = EntityTypeName::from_str("Probe").ok()?;
+    Some(EntityUid::from_type_name_and_id(probe, EntityId::new("")))
+});
 
 const fn constructor(kind: Extension) -> &'static str {
     match kind {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use cedar_policy::{SchemaFragment, ValidationMode, Validator};
 
+use super::case::LastNow;
 use super::entities::Store;
 use super::index::Index;
 use super::limits::{self, COMPILE_STACK};
@@ -100,6 +101,7 @@ fn compile_here(sources: &Sources, limits: &Limits) -> Result<Compiled, Vec<Find
         forbid_errors: sources.settings.forbid_errors,
         limits: limits.clone(),
         principals: Principals::default(),
+        last_now: LastNow::default(),
     };
     Ok(Compiled { snapshot: Arc::new(snapshot), warnings: sorted(found) })
 }

@@ -22,8 +22,8 @@ pub(super) struct Candidates {
     pub(super) policies: PolicySet,
     /// The stored entities that these policies name themselves and could look into.
     pub(super) entities: Vec<Entity>,
-    /// Their uids, and those of everything that they lead to.
-    pub(super) reached: HashSet<EntityUid>,
+    /// Whether any of them looks at the context; if not, its content cannot matter.
+    pub(super) read_context: bool,
 }
 
 impl Index {
@@ -47,10 +47,12 @@ impl Candidates {
         let admitted: HashSet<_> =
             action.entities.iter().map(Entity::uid).chain([action.uid.clone()]).collect();
         let mut candidates = Self::default();
+        let mut reached = HashSet::new();
         for policy in policies.policies().filter(|policy| admits(policy, &action.uid, &admitted)) {
             candidates.add(policy, policies)?;
             if policy.has_non_scope_constraint() {
-                store.gather(policy.entity_literals(), &mut candidates.reached, &mut candidates.entities);
+                store.gather(policy.entity_literals(), &mut reached, &mut candidates.entities);
+                candidates.read_context |= policy.to_string().contains("context");
             }
         }
         Ok(candidates)

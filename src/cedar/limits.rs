@@ -58,7 +58,6 @@ pub(super) fn policy_text(source: &Source, limits: &Limits) -> Vec<Finding> {
         }
     }
     scan.end_policy();
-    scan.findings.truncate(FINDINGS);
     scan.findings
 }
 
@@ -163,24 +162,30 @@ impl<'source> Scan<'source> {
         let (depth, operators) = (policy.groups.len(), policy.operators);
         let (conditionals, negations) = (policy.conditionals, policy.negations);
         policy.before = Some(token);
+        let at = token.span();
         if depth > NESTING {
-            let finding = too_deep(self.source, token.span());
-            self.report(finding);
+            self.report("too-deep", |source| too_deep(source, at.clone()));
         }
         if operators > OPERATORS {
-            let message = format!("the policy has more than {OPERATORS} operators");
-            let help = "write it as several policies, or compare with a set: `[…].contains(…)`";
-            self.report(findings::at(self.source, token.span(), "too-many-operators", message).help(help));
+            self.report("too-many-operators", |source| {
+                let message = format!("the policy has more than {OPERATORS} operators");
+                findings::at(source, at.clone(), "too-many-operators", message)
+                    .help("write it as several policies, or compare with a set: `[…].contains(…)`")
+            });
         }
         if conditionals > CONDITIONALS {
-            let message = format!("the policy has more than {CONDITIONALS} `if`");
-            let help = "write it as several policies";
-            self.report(findings::at(self.source, token.span(), "too-many-conditionals", message).help(help));
+            self.report("too-many-conditionals", |source| {
+                let message = format!("the policy has more than {CONDITIONALS} `if`");
+                findings::at(source, at.clone(), "too-many-conditionals", message)
+                    .help("write it as several policies")
+            });
         }
         if negations > NEGATIONS {
-            let message = format!("more than {NEGATIONS} `{}` in a row", token.text);
-            let help = "an even number of them changes nothing";
-            self.report(findings::at(self.source, token.span(), "too-many-negations", message).help(help));
+            self.report("too-many-negations", |source| {
+                let message = format!("more than {NEGATIONS} `{}` in a row", token.text);
+                findings::at(source, at.clone(), "too-many-negations", message)
+                    .help("an even number of them changes nothing")
+            });
         }
     }
 
@@ -189,26 +194,29 @@ impl<'source> Scan<'source> {
         let Some(start) = self.policy.start else { return };
         let (size, most) = (self.policy.end - start, self.limits.policy);
         if size > most {
-            let message = format!("the policy has {size} bytes, {most} are allowed");
-            let help = "write it as several policies, or raise the limit in `[limits]` of palisade.toml";
-            self.report(findings::at(self.source, start..start, "policy-too-large", message).help(help));
+            self.report("policy-too-large", |source| {
+                let message = format!("the policy has {size} bytes, {most} are allowed");
+                findings::at(source, start..start, "policy-too-large", message)
+                    .help("write it as several policies, or raise the limit in `[limits]` of palisade.toml")
+            });
         }
-        let (tokens, most) = (self.policy.written_out(), self.limits.policy as u64 * EXPANSION);
-        if tokens > most {
-            let message = format!(
-                "written out, the policy has more than {most} words: Cedar repeats what stands left of `is … in` and `has`"
-            );
-            let help = "do not nest `is … in` and `has` in each other's left side";
-            self.report(findings::at(self.source, start..start, "policy-expands", message).help(help));
+        let most = u64::try_from(most).unwrap_or(u64::MAX).saturating_mul(EXPANSION);
+        if self.policy.written_out() > most {
+            self.report("policy-expands", |source| {
+                let message = format!("written out, the policy has more than {most} words");
+                findings::at(source, start..start, "policy-expands", message)
+                    .help("Cedar repeats what stands left of `is … in`: do not nest it there")
+            });
         }
         self.policy = Policy::default();
     }
 
-    /// The first offence against a rule speaks for all of them in its policy.
-    fn report(&mut self, finding: Finding) {
-        if !self.policy.found.contains(&finding.code) {
-            self.policy.found.push(finding.code);
-            self.findings.push(finding);
+    /// The first offence against a rule speaks for all of them in its policy; only that one is
+    /// looked up in the text.
+    fn report(&mut self, code: &'static str, finding: impl FnOnce(&Source) -> Finding) {
+        if !self.policy.found.contains(&code) && self.findings.len() < FINDINGS {
+            self.policy.found.push(code);
+            self.findings.push(finding(self.source));
         }
     }
 }

@@ -7,7 +7,7 @@ use cedar_policy::{Authorizer, Effect, EvaluationError, Response};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-use super::case::Case;
+use super::case::{Case, LastNow};
 use super::entities::Store;
 use super::explain::{self, Explanation};
 use super::index::Index;
@@ -40,6 +40,7 @@ pub struct Snapshot {
     pub(super) forbid_errors: ForbidErrors,
     pub(super) limits: Limits,
     pub(super) principals: Principals,
+    pub(super) last_now: LastNow,
 }
 
 /// The principals that were made under this snapshot, by the serial number of their identity:

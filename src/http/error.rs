@@ -10,8 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::ops::Status;
-use crate::audit::{AuditError, Refused};
-use crate::decision::{DecisionId, Undecided};
+use crate::decision::{AuditError, DecisionId, Refused, Undecided};
 use crate::identity::TokenError;
 use crate::model::{Refusal, RefusalCode};
 
@@ -36,6 +35,8 @@ pub enum Problem {
     MissingToken,
     /// A token that is not accepted.
     InvalidToken,
+    /// The caller may not do this.
+    NotPermitted,
     /// `explain` is not for this service's callers.
     ExplainNotAllowed,
     /// No such route.
@@ -87,6 +88,7 @@ impl Problem {
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::MissingToken => "missing_token",
             Self::InvalidToken => "invalid_token",
+            Self::NotPermitted => "not_permitted",
             Self::ExplainNotAllowed => "explain_not_allowed",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
@@ -111,6 +113,7 @@ impl Problem {
             Self::UnsupportedMediaType => "The body is not JSON",
             Self::MissingToken => "There is no token",
             Self::InvalidToken => "The token is not accepted",
+            Self::NotPermitted => "The caller may not do this",
             Self::ExplainNotAllowed => "Explanations are switched off",
             Self::NotFound => "There is nothing here",
             Self::MethodNotAllowed => "Not with this method",
@@ -132,7 +135,7 @@ impl Problem {
             Self::MalformedRequest | Self::ForgedIdentity | Self::StoredEntity => StatusCode::BAD_REQUEST,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::MissingToken | Self::InvalidToken => StatusCode::UNAUTHORIZED,
-            Self::ExplainNotAllowed => StatusCode::FORBIDDEN,
+            Self::NotPermitted | Self::ExplainNotAllowed => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,

@@ -95,7 +95,7 @@ impl Service {
         let log = Log::open(&off, self.metrics.clone()).unwrap();
         let decider = Decider { snapshots, log, clock: self.clock.clone(), metrics: self.metrics.clone() };
         router(Arc::new(Api {
-            verifier: Verifier,
+            verifier: Verifier::new(&[], &self.limits, self.clock.clone(), &self.metrics).unwrap(),
             decider,
             limits: self.limits.clone(),
             explain: self.explain,

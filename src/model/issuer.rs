@@ -20,6 +20,8 @@ pub struct Issuer {
     pub group_type: String,
     /// The entity type of machines, where client-credentials tokens are accepted.
     pub machine_type: Option<String>,
+    /// The claim that holds the names of the groups.
+    pub groups_claim: String,
     /// How `sub` and group names become entity ids.
     pub id_format: IdFormat,
     /// Schema attribute = claim; nothing else of a user's own making is taken from the token.
@@ -78,6 +80,7 @@ impl Issuer {
             principal_type: "User".to_owned(),
             group_type: "Group".to_owned(),
             machine_type: Some("Machine".to_owned()),
+            groups_claim: "cognito:groups".to_owned(),
             id_format: IdFormat::Sub,
             attributes: BTreeMap::new(),
         }

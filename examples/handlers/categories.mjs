@@ -1,0 +1,22 @@
+// Categories: their table, the facts that policies may ask about, and the
+// fields that a client may write.
+
+export const CATEGORIES = process.env.CATEGORIES_TABLE ?? "categories";
+
+/** What all categories stand in. */
+export const CATALOG = { type: "Catalog", id: "shop" };
+
+/** What a decision about a category depends on: exactly what `asCategory` tells. */
+export const CATEGORY_FACTS = ["owner"];
+
+/** The category as Palisade sees it. What does not exist has no facts. */
+export const asCategory = (id, { owner } = {}) => ({
+  type: "Category",
+  id,
+  attributes: { owner: owner && { type: "User", id: owner } },
+  parents: [CATALOG],
+});
+
+export const CATEGORY_FIELDS = {
+  name: { form: /^\S.{0,199}$/su, meaning: "a text of 1 to 200 characters" },
+};

@@ -1,0 +1,21 @@
+// Products: their table, the facts that policies may ask about, and the fields
+// that a client may write.
+
+export const PRODUCTS = process.env.PRODUCTS_TABLE ?? "products";
+
+/** What a decision about a product depends on: exactly what `asProduct` tells. */
+export const PRODUCT_FACTS = ["owner", "status", "price", "category"];
+
+/** The product as Palisade sees it. What does not exist has no facts. */
+export const asProduct = (id, { owner, status, price, category } = {}) => ({
+  type: "Product",
+  id,
+  attributes: { owner: owner && { type: "User", id: owner }, status, price },
+  parents: category && [{ type: "Category", id: category }],
+});
+
+export const PRODUCT_FIELDS = {
+  name: { form: /^\S.{0,199}$/su, meaning: "a text of 1 to 200 characters" },
+  status: { form: /^(draft|published|retired)$/, meaning: "draft, published or retired" },
+  price: { form: /^\d{1,12}\.\d{1,4}$/, meaning: 'a decimal in a string, such as "12.50"' },
+};

@@ -1,0 +1,137 @@
+//! The command line: one file per verb, and an exit code that is a type.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::config::{Configuration, DEFAULT_FILE, Environment};
+use crate::store::{ConfigurationFile, Files};
+
+mod check;
+mod decide;
+mod dev;
+mod fmt;
+mod health;
+mod render;
+mod serve;
+mod token;
+
+/// Authorization for applications whose users sign in with Amazon Cognito, decided by Cedar policies.
+#[derive(Debug, Parser)]
+#[command(name = "palisade", version, about)]
+struct Args {
+    /// The settings; `palisade.toml` in this folder, where there is one.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How results are printed.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run the decision service.
+    Serve,
+    /// Run it on loopback with the shop, a token issuer of its own, and demo users.
+    Dev,
+    /// Parse and strictly validate schema, policies and entities.
+    Check(check::Args),
+    /// Format policies.
+    Fmt(fmt::Args),
+    /// Make one decision, offline, and explain it.
+    Decide(decide::Args),
+    /// Read a token on standard input and say, rule by rule, whether it would be accepted.
+    Token,
+    /// Ask the running service how it is; for container health checks.
+    Health,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// What a verb comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Exit {
+    /// It ran, and all is well.
+    Good = 0,
+    /// It ran, and found problems.
+    Problems = 1,
+    /// It could not run: usage, files, configuration.
+    Failed = 2,
+}
+
+/// What every verb gets.
+#[derive(Debug)]
+struct Shell {
+    file: Option<PathBuf>,
+    format: Format,
+    environment: Environment,
+}
+
+/// Runs the command line of this process.
+#[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
+pub fn run() -> ExitCode {
+    let Args { config, format, verb } = Args::parse();
+    let shell = Shell { file: config, format, environment: std::env::vars().collect() };
+    let exit = match verb {
+        Verb::Serve => serve::run(&shell),
+        Verb::Dev => dev::run(&shell),
+        Verb::Check(args) => check::run(&shell, &args),
+        Verb::Fmt(args) => fmt::run(&shell, &args),
+        Verb::Decide(args) => decide::run(&shell, &args),
+        Verb::Token => token::run(&shell),
+        Verb::Health => health::run(&shell),
+    };
+    ExitCode::from(exit as u8)
+}
+
+impl Shell {
+    /// The settings, or a complaint that has been printed.
+    fn configuration(&self) -> Result<Configuration, Exit> {
+        let path = self.file.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_FILE));
+        self.configuration_at(&path, self.file.is_some())
+    }
+
+    /// The settings of one file; without the file its defaults, unless it was asked for.
+    fn configuration_at(&self, path: &Path, required: bool) -> Result<Configuration, Exit> {
+        let file = match read_text(path) {
+            Ok(text) => Some(ConfigurationFile { path: path.to_owned(), text: text.into() }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !required => None,
+            Err(error) => {
+                render::failure(&format!("`{}` cannot be read: {error}", path.display()), None);
+                return Err(Exit::Failed);
+            }
+        };
+        let text = file.as_ref().map(|file| file.text.to_string()).unwrap_or_default();
+        let base = path.parent().map_or_else(PathBuf::new, Path::to_owned);
+        Configuration::read(file, base, &self.environment).map_err(|finding| {
+            render::fault(&finding, &text, self.format);
+            Exit::Failed
+        })
+    }
+}
+
+/// The files that decide, as this configuration names them.
+fn files(configuration: &Configuration) -> Files {
+    let config = &configuration.config;
+    Files::new(
+        configuration.base.clone(),
+        config.policies.clone(),
+        configuration.settings(),
+        config.limits.clone(),
+    )
+}
+
+#[expect(clippy::disallowed_methods, reason = "files that the command line names")]
+fn read_text(path: &Path) -> std::io::Result<String> {
+    std::fs::read_to_string(path)
+}

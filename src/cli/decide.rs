@@ -1,0 +1,214 @@
+//! `palisade decide`: one decision, offline, explained.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use anstream::println;
+use clap::ValueEnum;
+use serde_json::json;
+
+use super::render::{self, Texts};
+use super::{Exit, Format, Shell, files, read_text};
+use crate::cedar::{Compiled, Snapshot, compile};
+use crate::clock::Clock;
+use crate::config::Configuration;
+use crate::identity::{self, Verifier};
+use crate::model::{Body, Evaluation, Identity, Issuer, Kind, Timestamp, Token};
+use crate::telemetry::Metrics;
+
+/// Who asks for what.
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("who").required(true))]
+pub(super) struct Args {
+    /// The body of a request to `/authorize`; `-` is standard input.
+    #[arg(long, value_name = "FILE", default_value = "-")]
+    request: PathBuf,
+    /// A token, verified as the service would; `-` is standard input.
+    #[arg(long, value_name = "FILE", group = "who")]
+    token: Option<PathBuf>,
+    /// The claims of a token, as JSON: signature, times and client are taken for granted.
+    #[arg(long, value_name = "FILE", group = "who")]
+    claims: Option<PathBuf>,
+    /// A user by `sub`, with the groups that `--group` gives.
+    #[arg(long, value_name = "SUB", group = "who")]
+    principal: Option<String>,
+    /// A machine by client id.
+    #[arg(long, value_name = "CLIENT_ID", group = "who")]
+    machine: Option<String>,
+    /// A group of the user; may be repeated.
+    #[arg(long, value_name = "GROUP", requires = "principal")]
+    group: Vec<String>,
+    /// The issuer, where several are configured.
+    #[arg(long, value_name = "ISSUER")]
+    issuer: Option<String>,
+    /// The time of the request, in RFC 3339; by default now.
+    #[arg(long, value_name = "TIME")]
+    now: Option<String>,
+    /// Another decision is a problem (exit code 1).
+    #[arg(long, value_enum)]
+    expect: Option<Expected>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Expected {
+    Allow,
+    Deny,
+}
+
+pub(super) fn run(shell: &Shell, args: &Args) -> Exit {
+    let configuration = match shell.configuration() {
+        Ok(configuration) => configuration,
+        Err(exit) => return exit,
+    };
+    match decide(shell, args, &configuration) {
+        Ok(exit) => exit,
+        Err(why) => super::serve::failed(&why, None),
+    }
+}
+
+fn decide(shell: &Shell, args: &Args, configuration: &Configuration) -> Result<Exit, String> {
+    let Some(snapshot) = snapshot(configuration) else { return Ok(Exit::Failed) };
+    let request = read(&args.request)?;
+    let body = Body::parse(request.as_bytes(), &configuration.config.limits)
+        .map_err(|refusal| refusal.to_string())?;
+    let now = match &args.now {
+        Some(text) => Timestamp::parse(text)
+            .ok_or_else(|| format!("`{text}` is no time: write `2026-11-23T09:30:00Z`"))?,
+        None => Clock::machine().now().wall,
+    };
+    let identity = identity(args, configuration, body.token)?;
+    match snapshot.evaluate(&identity, &body.question, now) {
+        Ok(evaluation) => {
+            show(shell, &snapshot, &identity, &evaluation)?;
+            let decided = evaluation.decision.as_str();
+            let unexpected = args
+                .expect
+                .and_then(|expected| expected.to_possible_value())
+                .is_some_and(|expected| expected.get_name() != decided);
+            Ok(if unexpected { Exit::Problems } else { Exit::Good })
+        }
+        Err(refusal) => {
+            match shell.format {
+                Format::Json => render::json(&json!({"refused": refusal})),
+                Format::Text => println!("refused: {refusal}"),
+            }
+            Ok(Exit::Problems)
+        }
+    }
+}
+
+fn snapshot(configuration: &Configuration) -> Option<std::sync::Arc<Snapshot>> {
+    let sources = match files(configuration).read() {
+        Ok(sources) => sources,
+        Err(findings) => {
+            render::findings(&findings, &Texts::default());
+            return None;
+        }
+    };
+    match compile(&sources, &configuration.config.limits) {
+        Ok(Compiled { snapshot, .. }) => Some(snapshot),
+        Err(findings) => {
+            render::findings(&findings, &Texts::of(&sources, configuration));
+            None
+        }
+    }
+}
+
+fn identity(
+    args: &Args,
+    configuration: &Configuration,
+    body_token: Option<Token>,
+) -> Result<Identity, String> {
+    let token = args.token.as_deref().map(read).transpose()?;
+    if let Some(token) = token.map(|text| Token::new(text.trim())).or(body_token) {
+        return verified(configuration, &token);
+    }
+    let issuer = issuer(args, configuration)?;
+    let fault = |error: identity::GivenFault| error.to_string();
+    if let Some(path) = &args.claims {
+        return identity::identity_from_claims(read(path)?.as_bytes(), &issuer, true).map_err(fault);
+    }
+    match (&args.principal, &args.machine) {
+        (Some(subject), _) => {
+            identity::identity_of(Kind::User, subject, args.group.clone(), &issuer).map_err(fault)
+        }
+        (None, Some(client)) => {
+            identity::identity_of(Kind::Machine, client, Vec::new(), &issuer).map_err(fault)
+        }
+        (None, None) => Err("say who asks: `--token`, `--claims`, `--principal` or `--machine`".to_owned()),
+    }
+}
+
+fn issuer(args: &Args, configuration: &Configuration) -> Result<Issuer, String> {
+    let issuers = configuration.settings().issuers;
+    match (&args.issuer, issuers.as_slice()) {
+        (None, []) => Ok(Issuer::unconfigured()),
+        (None, [only]) => Ok(only.clone()),
+        (None, _) => Err("several issuers are configured: say which with `--issuer`".to_owned()),
+        (Some(name), issuers) => issuers
+            .iter()
+            .find(|issuer| *issuer.issuer == **name)
+            .cloned()
+            .ok_or_else(|| format!("no issuer `{name}` is configured")),
+    }
+}
+
+fn verified(configuration: &Configuration, token: &Token) -> Result<Identity, String> {
+    let config = &configuration.config;
+    let verifier = Verifier::new(&config.issuers, &config.limits, Clock::machine(), &Metrics::new())
+        .map_err(|error| error.to_string())?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| error.to_string())?;
+    let verified = runtime.block_on(verifier.verify(token)).map_err(|error| error.to_string())?;
+    Ok(Identity::clone(verified.identity()))
+}
+
+fn show(
+    shell: &Shell,
+    snapshot: &Snapshot,
+    identity: &Identity,
+    evaluation: &Evaluation,
+) -> Result<(), String> {
+    let explanation = snapshot.explain(identity, evaluation).map_err(|refusal| refusal.to_string())?;
+    let Evaluation { decision, reason, policies, errors } = evaluation;
+    if shell.format == Format::Json {
+        render::json(&json!({
+            "decision": decision, "reason": reason, "policies": policies, "errors": errors,
+            "revision": snapshot.revision().as_str(), "explain": explanation,
+        }));
+        return Ok(());
+    }
+    println!("{}: {}", decision.as_str(), reason.as_str());
+    println!("principal {} ({} token)", explanation.principal.uid, explanation.principal.token_use.as_str());
+    for group in &explanation.principal.groups {
+        println!(
+            "  in {} ({})",
+            group.uid,
+            serde_json::to_string(&group.from).unwrap_or_default().trim_matches('"')
+        );
+    }
+    for (name, value) in &explanation.principal.attributes {
+        println!("  {name} = {}", serde_json::to_string(value).unwrap_or_default());
+    }
+    for policy in &explanation.policies {
+        println!("{} {} at {}:{}:{}", policy.effect, policy.id, policy.path, policy.line, policy.column);
+    }
+    for error in &explanation.errors {
+        println!("error in {}: {}", error.policy, error.message);
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    if path == Path::new("-") {
+        let mut text = String::new();
+        std::io::stdin()
+            .lock()
+            .read_to_string(&mut text)
+            .map_err(|error| format!("standard input cannot be read: {error}"))?;
+        return Ok(text);
+    }
+    read_text(path).map_err(|error| format!("`{}` cannot be read: {error}", path.display()))
+}

@@ -1,0 +1,196 @@
+//! `palisade dev`: the service on loopback, with a token issuer of its own and demo users.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anstream::eprintln;
+use tokio::sync::watch;
+
+use super::serve::{self, Parts, Policies};
+use super::{Exit, Shell, render};
+use crate::cedar::{Source, Sources, compile, live};
+use crate::clock::Clock;
+use crate::config::Configuration;
+use crate::http::dev::{self, Mint};
+use crate::identity::issuer::{Cognito, DEV_ISSUER, TokenIssuer};
+use crate::identity::{Config, Verifier};
+use crate::model::status::PolicyStatus;
+use crate::model::{Limits, Timestamp, TokenUse};
+use crate::telemetry::Metrics;
+
+/// The client of every token that `dev` mints.
+const CLIENT: &str = "palisade-dev";
+
+/// The demo users, each with a group or none.
+const USERS: [(&str, &[&str]); 3] = [("alice", &["admin"]), ("bob", &["user"]), ("carol", &[])];
+
+/// The shop, for where there are no files.
+const SHOP: [(&str, &str); 3] = [
+    ("product.cedar", include_str!("../../policies/product.cedar")),
+    ("category.cedar", include_str!("../../policies/category.cedar")),
+    ("emergency.cedar", include_str!("../../policies/emergency.cedar")),
+];
+const SHOP_SCHEMA: &str = include_str!("../../schema/shop.cedarschema");
+
+pub(super) fn run(shell: &Shell) -> Exit {
+    let mut configuration = match shell.configuration() {
+        Ok(configuration) => configuration,
+        Err(exit) => return exit,
+    };
+    if let Err(exit) = only_loopback(&configuration) {
+        return exit;
+    }
+    let issuer = match TokenIssuer::start(DEV_ISSUER, "dev") {
+        Ok(issuer) => issuer,
+        Err(error) => return serve::failed(&error, None),
+    };
+    prepare(&mut configuration);
+    let (runtime, clock, metrics) = match serve::prepare(&configuration) {
+        Ok(prepared) => prepared,
+        Err(exit) => return exit,
+    };
+    let policies = if configuration.file.is_some() {
+        serve::load(shell, &configuration, &clock, &metrics)
+    } else {
+        shop(&configuration, &clock, &metrics)
+    };
+    let policies = match policies {
+        Ok(policies) => policies,
+        Err(exit) => return exit,
+    };
+    let config = &configuration.config;
+    let Some(trusted) = config.issuers.first() else { return Exit::Failed };
+    let verifier = Verifier::with_keys(trusted, &issuer.jwks(), &config.limits, clock.clone(), &metrics);
+    let further = dev::router(minting(issuer.clone(), clock.clone()));
+    let now = clock.now().wall;
+    let started =
+        Box::new(move |decisions: &str, operations: &str| banner(&issuer, now, decisions, operations));
+    runtime.block_on(serve::serve(Parts {
+        configuration,
+        policies,
+        verifier,
+        clock,
+        metrics,
+        further,
+        started,
+    }))
+}
+
+/// Whoever reaches the operations listener can be anybody.
+fn only_loopback(configuration: &Configuration) -> Result<(), Exit> {
+    let server = &configuration.config.server;
+    for (key, address) in [("server.listen", &server.listen), ("server.ops_listen", &server.ops_listen)] {
+        if !address.is_local() {
+            let message = format!(
+                "`{key} = \"{address}\"` can be reached from other machines, and `palisade dev` mints tokens for whoever asks"
+            );
+            let finding = configuration.fault(key, message).help("listen on loopback");
+            let text = configuration.file.as_ref().map(|file| file.text.to_string()).unwrap_or_default();
+            render::findings(&[finding.clone()], &render::Texts::one(&finding.path, &text));
+            return Err(Exit::Failed);
+        }
+    }
+    Ok(())
+}
+
+/// Explains, stops at once, and trusts its own issuer only, with the mapping of the configured one.
+fn prepare(configuration: &mut Configuration) {
+    let config = &mut configuration.config;
+    if configuration.file.is_none() {
+        config.namespace = "Shop".to_owned();
+    }
+    config.server.explain = true;
+    config.server.drain.0 = std::time::Duration::ZERO;
+    let mapping = config.issuers.drain(..).next().unwrap_or_default();
+    config.issuers = vec![Config {
+        issuer: DEV_ISSUER.to_owned(),
+        issuer_aliases: Vec::new(),
+        client_ids: vec![CLIENT.to_owned()],
+        token_use: vec![TokenUse::Access, TokenUse::Id],
+        jwks_url: None,
+        jwks_file: None,
+        ..mapping
+    }];
+}
+
+fn shop(configuration: &Configuration, clock: &Clock, metrics: &Metrics) -> Result<Policies, Exit> {
+    let source = |folder: &str, (name, text): (&str, &str)| Source {
+        path: format!("{folder}/{name}").into(),
+        name: name.into(),
+        text: text.into(),
+    };
+    let sources = Sources {
+        policies: SHOP.map(|file| source("policies", file)).into(),
+        schema: vec![source("schema", ("shop.cedarschema", SHOP_SCHEMA))],
+        settings: configuration.settings(),
+        ..Sources::default()
+    };
+    let compiled = compile(&sources, &Limits::default()).map_err(|findings| {
+        render::findings(&findings, &render::Texts::of(&sources, configuration));
+        Exit::Failed
+    })?;
+    let revision = Arc::clone(compiled.snapshot.revision().as_str());
+    metrics.set_revision(&revision);
+    let status = PolicyStatus {
+        revision,
+        loaded_at: clock.now(),
+        findings: Arc::default(),
+        configuration_changed: false,
+    };
+    let (_, snapshots) = live::channel(compiled.snapshot);
+    Ok(Policies { snapshots, status: watch::channel(status).1, reloads: None })
+}
+
+/// Mints what `POST /dev/tokens` asks for.
+fn minting(issuer: TokenIssuer, clock: Clock) -> Mint {
+    Arc::new(move |user, groups, token_use| {
+        let groups: Vec<_> = groups.iter().map(String::as_str).collect();
+        token(&issuer, user, &groups, token_use, clock.now().wall)
+    })
+}
+
+fn token(
+    issuer: &TokenIssuer,
+    user: &str,
+    groups: &[&str],
+    token_use: TokenUse,
+    now: Timestamp,
+) -> Result<String, String> {
+    let claims = match token_use {
+        TokenUse::Access => Cognito::access(user, groups, CLIENT, now),
+        TokenUse::Id => Cognito::id(user, groups, CLIENT, now),
+    };
+    issuer.issue(&claims).map(|token| token.expose().to_owned()).map_err(|error| error.to_string())
+}
+
+/// What to paste. On standard error: standard output belongs to the decision log.
+fn banner(issuer: &TokenIssuer, now: Timestamp, decisions: &str, operations: &str) {
+    let minted = USERS
+        .map(|(user, groups)| (user, token(issuer, user, groups, TokenUse::Access, now).unwrap_or_default()));
+    let tokens: BTreeMap<_, _> = minted.into_iter().collect();
+    let token = |user: &str| tokens.get(user).map_or("", String::as_str);
+    let update = r#"{"action": "updateProduct", "resource": {"type": "Product", "id": "p-42"}}"#;
+    let filled = r#"{"action": "deleteCategory", "resource": {"type": "Category", "id": "c-7"}, "context": {"productCount": 3}}"#;
+    let ask = |user: &str, path: &str, body: &str| match decisions.strip_prefix("unix:") {
+        Some(socket) => format!(
+            "curl -s --unix-socket {socket} 'http://localhost{path}' -H 'authorization: Bearer {}' -H 'content-type: application/json' -d '{body}'",
+            token(user)
+        ),
+        None => format!(
+            "curl -s 'http://{decisions}{path}' -H 'authorization: Bearer {}' -H 'content-type: application/json' -d '{body}'",
+            token(user)
+        ),
+    };
+    eprintln!("Palisade decides at {decisions}; operations are at {operations}.");
+    eprintln!("alice is in the group `admin`, bob in `user`, carol in none. Their tokens last an hour.\n");
+    eprintln!("# alice may update a product:\n{}\n", ask("alice", "/authorize", update));
+    eprintln!("# bob may not:\n{}\n", ask("bob", "/authorize", update));
+    eprintln!(
+        "# nobody deletes a category that holds products, and this says why:\n{}\n",
+        ask("alice", "/authorize?explain=true", filled)
+    );
+    eprintln!("# a token for anybody:");
+    eprintln!(
+        "curl -s 'http://{operations}/dev/tokens' -H 'content-type: application/json' -d '{{\"user\": \"dora\", \"groups\": [\"user\"], \"token_use\": \"access\"}}'\n"
+    );
+}

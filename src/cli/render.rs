@@ -1,0 +1,122 @@
+//! Prints findings and failures: the source line with a caret for people, JSON for programs.
+
+use std::collections::HashMap;
+use std::io::IsTerminal as _;
+use std::sync::Arc;
+
+use anstream::{eprintln, println};
+use miette::{
+    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report, Severity,
+};
+use serde::Serialize;
+
+use super::Format;
+use crate::cedar::Sources;
+use crate::config::Configuration;
+use crate::model::{self, Finding};
+
+/// The texts that findings point into, by path.
+#[derive(Debug, Default)]
+pub(super) struct Texts(HashMap<Arc<str>, Arc<str>>);
+
+impl Texts {
+    pub(super) fn of(sources: &Sources, configuration: &Configuration) -> Self {
+        let Sources { policies, links, schema, entities, .. } = sources;
+        let files = policies.iter().chain(links).chain(schema).chain(entities);
+        let mut texts: HashMap<_, _> =
+            files.map(|file| (Arc::clone(&file.path), Arc::clone(&file.text))).collect();
+        if let Some(file) = &configuration.file {
+            texts.insert(file.path.display().to_string().into(), Arc::clone(&file.text));
+        }
+        Self(texts)
+    }
+
+    pub(super) fn one(path: &Arc<str>, text: &str) -> Self {
+        Self(HashMap::from([(Arc::clone(path), text.into())]))
+    }
+}
+
+/// Prints findings for people, on standard error, each with its source line.
+pub(super) fn findings(findings: &[Finding], texts: &Texts) {
+    for finding in findings {
+        eprintln!("{}", report(finding, texts));
+    }
+}
+
+/// Prints a value for programs, on standard output.
+pub(super) fn json(value: &impl Serialize) {
+    match serde_json::to_string_pretty(value) {
+        Ok(text) => println!("{text}"),
+        Err(error) => failure(&format!("the result cannot be written as JSON: {error}"), None),
+    }
+}
+
+/// Prints a complaint about the settings.
+pub(super) fn fault(finding: &Finding, text: &str, format: Format) {
+    match format {
+        Format::Text => findings(std::slice::from_ref(finding), &Texts::one(&finding.path, text)),
+        Format::Json => json(&serde_json::json!({"findings": [finding]})),
+    }
+}
+
+/// Prints why a verb could not run, and what to do.
+pub(super) fn failure(message: &str, help: Option<&str>) {
+    let finding = MietteDiagnostic::new(message);
+    let finding = match help {
+        Some(help) => finding.with_help(help),
+        None => finding,
+    };
+    eprintln!("{}", graphical(&Report::new(finding)));
+}
+
+/// `1 error and 2 warnings`.
+pub(super) fn count(findings: &[Finding]) -> String {
+    let errors = findings.iter().filter(|finding| finding.is_error()).count();
+    let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    match (errors, findings.len() - errors) {
+        (0, 0) => "no findings".to_owned(),
+        (errors, 0) => counted(errors, "error"),
+        (0, warnings) => counted(warnings, "warning"),
+        (errors, warnings) => format!("{} and {}", counted(errors, "error"), counted(warnings, "warning")),
+    }
+}
+
+fn report(finding: &Finding, texts: &Texts) -> String {
+    let mut diagnostic = MietteDiagnostic::new(&finding.message).with_code(finding.code).with_severity(
+        match finding.severity {
+            model::Severity::Error => Severity::Error,
+            model::Severity::Warning => Severity::Warning,
+        },
+    );
+    diagnostic.help.clone_from(&finding.help);
+    match (finding.place, texts.0.get(&finding.path)) {
+        (Some(place), Some(text)) => {
+            let length = place.length.min(text.len().saturating_sub(place.offset));
+            let labeled = diagnostic.with_label(LabeledSpan::new(None, place.offset, length));
+            graphical(
+                &Report::new(labeled).with_source_code(NamedSource::new(&finding.path, text.to_string())),
+            )
+        }
+        (Some(_), None) => {
+            diagnostic.message = finding.to_string();
+            graphical(&Report::new(diagnostic))
+        }
+        (None, _) => {
+            diagnostic.message = format!("{}: {}", finding.path, finding.message);
+            graphical(&Report::new(diagnostic))
+        }
+    }
+}
+
+fn graphical(report: &Report) -> String {
+    let colours = std::io::stderr().is_terminal();
+    let theme = if colours { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+    let mut text = String::new();
+    match GraphicalReportHandler::new_themed(theme)
+        .with_links(false)
+        .render_report(&mut text, report.as_ref())
+    {
+        Ok(()) => text,
+        Err(_) => report.to_string(),
+    }
+}

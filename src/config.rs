@@ -1,0 +1,153 @@
+//! The settings of every section: the file, then `PALISADE__…` variables, then flags; the later wins.
+//!
+//! Each section's settings belong to the module that uses them. Text comes in as text and the
+//! environment as a map, so nothing here touches the process.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use crate::cedar::Settings;
+use crate::model::status::WeakSetting;
+use crate::model::{Finding, Limits};
+use crate::store::ConfigurationFile;
+use crate::telemetry::log;
+use crate::{audit, http, identity, store};
+
+mod environment;
+mod place;
+
+/// The file that is looked for where none is named.
+pub const DEFAULT_FILE: &str = "palisade.toml";
+
+/// The environment, as far as anybody wants to know.
+pub type Environment = BTreeMap<String, String>;
+
+/// Everything that can be set.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where names without `::` live, in requests and tests.
+    pub namespace: String,
+    /// The listeners.
+    pub server: http::Config,
+    /// The files that decide.
+    pub policies: store::Config,
+    /// Whose tokens are accepted.
+    pub issuers: Vec<identity::Config>,
+    /// The decision log.
+    pub audit: audit::Config,
+    /// The bounds on what others send and write.
+    pub limits: Limits,
+    /// The program log.
+    pub log: log::Config,
+}
+
+/// The settings, with what they were read from: what a complaint about them points at.
+#[derive(Debug, Clone)]
+pub struct Configuration {
+    /// The settings.
+    pub config: Config,
+    /// What relative paths are relative to.
+    pub base: PathBuf,
+    /// The file, where there is one.
+    pub file: Option<ConfigurationFile>,
+    environment: Environment,
+}
+
+impl Configuration {
+    /// Reads the file's text and lays the environment over it.
+    ///
+    /// # Errors
+    /// The one place that is wrong, in the file or in a variable.
+    pub fn read(
+        file: Option<ConfigurationFile>,
+        base: PathBuf,
+        environment: &Environment,
+    ) -> Result<Self, Box<Finding>> {
+        let text = file.as_ref().map(|file| &*file.text).unwrap_or_default();
+        let alone = toml::from_str::<Config>(text);
+        alone.map_err(|error| place::of_error(&shown(file.as_ref()), text, &error))?;
+        let mut config = environment::overlay(text, environment)?;
+        config.join_paths(&base);
+        Ok(Self { config, base, file, environment: environment.clone() })
+    }
+
+    /// What `palisade serve` asks of the settings as a whole.
+    ///
+    /// # Errors
+    /// The first that is not safe or not complete.
+    pub fn check_for_serving(&self) -> Result<(), Box<Finding>> {
+        if self.config.issuers.is_empty() {
+            let help =
+                "name your user pool: an `[[issuers]]` table with `issuer`, `client_ids` and `token_use`";
+            return Err(Box::new(
+                self.fault("issuers", "no issuer is configured, so no token could be accepted").help(help),
+            ));
+        }
+        identity::check_all(&self.config.issuers).map_err(|fault| {
+            Box::new(self.fault(&fault.key, format!("`{}` {}", fault.key, fault.message)).help(fault.help))
+        })?;
+        self.check_listeners()
+    }
+
+    /// Whether it is safe to listen where that is asked for.
+    pub fn check_listeners(&self) -> Result<(), Box<Finding>> {
+        self.config.server.check().map_err(|exposed| {
+            let help = "listen on loopback or a unix socket, or set `server.allow_anonymous = true`";
+            Box::new(self.fault("server.listen", exposed.to_string()).help(help))
+        })
+    }
+
+    /// The settings that decide.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            namespace: self.config.namespace.clone(),
+            forbid_errors: self.config.policies.forbid_errors,
+            issuers: self.config.issuers.iter().map(identity::Config::mapping).collect(),
+        }
+    }
+
+    /// The settings in force that are weaker than they could be.
+    pub fn weak_settings(&self) -> Vec<WeakSetting> {
+        let Config { server, policies, audit, .. } = &self.config;
+        [server.weak_settings(), policies.weak_settings(), audit.weak_settings()].concat()
+    }
+
+    /// A complaint about a key: at its line, or of the variable that set it.
+    pub fn fault(&self, key: &str, message: impl Into<String>) -> Finding {
+        if let Some(variable) = environment::variable_of(key, &self.environment) {
+            return Finding::error(&variable.into(), CODE, message);
+        }
+        let finding = Finding::error(&shown(self.file.as_ref()), CODE, message);
+        let text = self.file.as_ref().map(|file| &*file.text).unwrap_or_default();
+        match place::of_key(text, key) {
+            Some(place) => finding.at(place),
+            None => finding,
+        }
+    }
+}
+
+impl Config {
+    fn join_paths(&mut self, base: &Path) {
+        let policies = &mut self.policies;
+        let paths = [&mut policies.dir, &mut policies.schema, &mut self.audit.path].into_iter();
+        let keys = self.issuers.iter_mut().filter_map(|issuer| issuer.jwks_file.as_mut());
+        for path in paths.chain(policies.entities.as_mut()).chain(keys) {
+            *path = base.join(&*path);
+        }
+    }
+}
+
+/// The code of every finding about settings.
+const CODE: &str = "configuration";
+
+/// The file as complaints name it.
+fn shown(file: Option<&ConfigurationFile>) -> Arc<str> {
+    file.map_or_else(|| DEFAULT_FILE.into(), |file| file.path.display().to_string().into())
+}
+
+#[cfg(test)]
+mod tests;

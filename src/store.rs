@@ -1,0 +1,58 @@
+//! Policies, schema and entities on disk: read, watched, reloaded; the last good revision stays.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::cedar::ForbidErrors;
+use crate::model::status::WeakSetting;
+
+pub mod files;
+mod fingerprint;
+pub mod reload;
+mod walk;
+mod watch;
+
+pub use files::Files;
+pub use reload::{ConfigurationFile, Loaded, Reloads};
+
+/// `[policies]` of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The folder of the `*.cedar` files, and of `links.json`.
+    pub dir: PathBuf,
+    /// A schema file, or a folder of `*.cedarschema` files.
+    pub schema: PathBuf,
+    /// A file of stored entities, or a folder of `*.json` files.
+    pub entities: Option<PathBuf>,
+    /// Whether an edit is put in force by itself.
+    pub watch: bool,
+    /// What a forbid that cannot be evaluated does.
+    pub forbid_errors: ForbidErrors,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            dir: PathBuf::from("policies"),
+            schema: PathBuf::from("schema"),
+            entities: None,
+            watch: true,
+            forbid_errors: ForbidErrors::Deny,
+        }
+    }
+}
+
+impl Config {
+    /// The settings in force that are weaker than they could be.
+    pub fn weak_settings(&self) -> Vec<WeakSetting> {
+        match self.forbid_errors {
+            ForbidErrors::Deny => Vec::new(),
+            ForbidErrors::Skip => vec![WeakSetting {
+                setting: "policies.forbid_errors",
+                meaning: "a forbid that cannot be evaluated is skipped, and its request may be allowed",
+            }],
+        }
+    }
+}

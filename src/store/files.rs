@@ -1,0 +1,312 @@
+//! Files to [`Sources`], or findings: everything is read under a cap, and nothing is left out silently.
+
+use std::ffi::OsStr;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Config;
+use super::walk::{Cause, Walk};
+use crate::cedar::{Settings, Source, Sources};
+use crate::model::{Finding, Limits, Place};
+
+/// Where the files are, and what they are read under.
+#[derive(Debug, Clone)]
+pub struct Files {
+    /// What findings name files from: the folder of the configuration.
+    base: PathBuf,
+    config: Config,
+    settings: Settings,
+    limits: Limits,
+}
+
+/// The kinds of files, each with the folder or file that they come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Policies,
+    Schema,
+    Entities,
+}
+
+impl Files {
+    /// `config` has its paths joined with `base` already, where they are relative.
+    pub const fn new(base: PathBuf, config: Config, settings: Settings, limits: Limits) -> Self {
+        Self { base, config, settings, limits }
+    }
+
+    /// Reads everything. Blocks.
+    ///
+    /// # Errors
+    /// Everything that cannot be read, or is too large to be.
+    pub fn read(&self) -> Result<Sources, Vec<Finding>> {
+        let mut findings = Vec::new();
+        let policies = self.kind(Kind::Policies, &self.config.dir, &mut findings);
+        let (links, policies) =
+            policies.into_iter().partition(|source| last_part(&source.name) == LINKS_FILE);
+        let schema = self.kind(Kind::Schema, &self.config.schema, &mut findings);
+        if schema.is_empty() && findings.is_empty() {
+            findings.push(
+                Finding::error(
+                    &self.shown(&self.config.schema),
+                    "no-schema",
+                    "the folder holds no `*.cedarschema` file",
+                )
+                .help("policies are checked against a schema: write one, or set `policies.schema`"),
+            );
+        }
+        let entities = self
+            .config
+            .entities
+            .as_ref()
+            .map(|path| self.kind(Kind::Entities, path, &mut findings))
+            .unwrap_or_default();
+        if findings.is_empty() {
+            return Ok(Sources { policies, links, schema, entities, settings: self.settings.clone() });
+        }
+        Err(findings)
+    }
+
+    /// The bounds that the files are read under.
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The folders and files that are read.
+    pub(super) fn roots(&self) -> impl Iterator<Item = &Path> {
+        [&self.config.dir, &self.config.schema].into_iter().chain(&self.config.entities).map(PathBuf::as_path)
+    }
+
+    /// Every file that would be read, in a stable order; with what cannot be taken.
+    pub(super) fn walks(&self) -> impl Iterator<Item = Walk> {
+        let policies = (Kind::Policies, Some(&self.config.dir));
+        let schema = (Kind::Schema, Some(&self.config.schema));
+        let entities = (Kind::Entities, self.config.entities.as_ref());
+        [policies, schema, entities]
+            .into_iter()
+            .filter_map(|(kind, root)| root.map(|root| Walk::of(root, kind.wanted())))
+    }
+
+    fn kind(&self, kind: Kind, root: &Path, findings: &mut Vec<Finding>) -> Vec<Source> {
+        let mut budget = Budget { left: kind.most(&self.limits), kind };
+        if root.is_file() && kind != Kind::Policies {
+            let name = root.file_name().map(OsStr::to_string_lossy).unwrap_or_default();
+            return match self.source(root, &self.shown(root), &name.into(), &mut budget) {
+                Ok(source) => vec![source],
+                Err(finding) => {
+                    findings.push(finding);
+                    Vec::new()
+                }
+            };
+        }
+        let walk = Walk::of(root, kind.wanted());
+        findings.extend(walk.faults.iter().map(|fault| {
+            let path = self.shown(&root.join(&*fault.name));
+            of_cause(&path, &fault.cause, fault.name.is_empty().then_some(kind))
+        }));
+        let mut sources = Vec::with_capacity(walk.files.len());
+        for found in &walk.files {
+            match self.source(&found.path, &self.shown(&found.path), &found.name, &mut budget) {
+                Ok(source) => sources.push(source),
+                Err(finding) => {
+                    let over = finding.code == TOO_LARGE;
+                    findings.push(finding);
+                    if over {
+                        break;
+                    }
+                }
+            }
+        }
+        sources
+    }
+
+    fn source(
+        &self,
+        path: &Path,
+        shown: &Arc<str>,
+        name: &Arc<str>,
+        budget: &mut Budget,
+    ) -> Result<Source, Finding> {
+        let bytes = match read_capped(path, self.limits.file) {
+            Ok(bytes) => bytes,
+            Err(ReadFault::Io(error)) => return Err(of_cause(shown, &Cause::Unreadable(error), None)),
+            Err(ReadFault::NotAFile) => return Err(of_cause(shown, &Cause::NotAFile, None)),
+            Err(ReadFault::TooLarge) => return Err(file_too_large(shown, self.limits.file)),
+        };
+        budget.take(bytes.len(), shown, &self.limits)?;
+        let text = String::from_utf8(bytes).map_err(|error| not_utf8(shown, &error))?;
+        Ok(Source { path: Arc::clone(shown), name: Arc::clone(name), text: text.into() })
+    }
+
+    /// A path as findings name it: from the base where it is below it, with `/` between its parts.
+    fn shown(&self, path: &Path) -> Arc<str> {
+        shown(path.strip_prefix(&self.base).unwrap_or(path)).into()
+    }
+}
+
+/// Why a file was not read.
+#[derive(Debug)]
+pub(super) enum ReadFault {
+    Io(io::Error),
+    NotAFile,
+    TooLarge,
+}
+
+/// Opens a file for reading without ever waiting, as a pipe in its place would make one wait.
+#[expect(clippy::disallowed_methods, reason = "the files of policies, schema and entities")]
+pub(super) fn open(path: &Path) -> io::Result<File> {
+    let nonblock = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
+    OpenOptions::new().read(true).custom_flags(nonblock).open(path)
+}
+
+/// Reads a file of at most `most` bytes; of a larger one not more than one byte over that.
+pub(super) fn read_capped(path: &Path, most: usize) -> Result<Vec<u8>, ReadFault> {
+    let file = open(path).map_err(ReadFault::Io)?;
+    let metadata = file.metadata().map_err(ReadFault::Io)?;
+    if !metadata.is_file() {
+        return Err(ReadFault::NotAFile);
+    }
+    let most = u64::try_from(most).unwrap_or(u64::MAX);
+    if metadata.len() > most {
+        return Err(ReadFault::TooLarge);
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default());
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(ReadFault::Io)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > most {
+        return Err(ReadFault::TooLarge);
+    }
+    Ok(bytes)
+}
+
+/// A file of links between templates and their slots, in Cedar's `-k` format.
+const LINKS_FILE: &str = "links.json";
+
+/// The code of everything together being too large.
+const TOO_LARGE: &str = "too-large";
+
+/// The bytes that all files of a kind may have yet.
+#[derive(Debug)]
+struct Budget {
+    left: usize,
+    kind: Kind,
+}
+
+impl Budget {
+    fn take(&mut self, bytes: usize, shown: &Arc<str>, limits: &Limits) -> Result<(), Finding> {
+        match self.left.checked_sub(bytes) {
+            Some(left) => {
+                self.left = left;
+                Ok(())
+            }
+            None => Err(Finding::error(
+                shown,
+                TOO_LARGE,
+                format!(
+                    "with this file the {} have more than {} bytes in all",
+                    self.kind.files(),
+                    self.kind.most(limits)
+                ),
+            )
+            .help(format!("raise `limits.{}`", self.kind.limit()))),
+        }
+    }
+}
+
+impl Kind {
+    const fn wanted(self) -> fn(&str) -> bool {
+        match self {
+            Self::Policies => |name| has_extension(name, "cedar") || name == LINKS_FILE,
+            Self::Schema => |name| has_extension(name, "cedarschema"),
+            Self::Entities => |name| has_extension(name, "json"),
+        }
+    }
+
+    const fn most(self, limits: &Limits) -> usize {
+        match self {
+            Self::Policies | Self::Schema => limits.policies,
+            Self::Entities => limits.stored_bytes,
+        }
+    }
+
+    const fn limit(self) -> &'static str {
+        match self {
+            Self::Policies | Self::Schema => "policies",
+            Self::Entities => "stored_bytes",
+        }
+    }
+
+    const fn files(self) -> &'static str {
+        match self {
+            Self::Policies => "policy files",
+            Self::Schema => "schema files",
+            Self::Entities => "files of stored entities",
+        }
+    }
+
+    const fn setting(self) -> &'static str {
+        match self {
+            Self::Policies => "policies.dir",
+            Self::Schema => "policies.schema",
+            Self::Entities => "policies.entities",
+        }
+    }
+}
+
+fn has_extension(name: &str, extension: &str) -> bool {
+    Path::new(name).extension() == Some(OsStr::new(extension))
+}
+
+fn last_part(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or(name)
+}
+
+/// With `/` between the parts, and without the `.` that stands for nothing.
+fn shown(path: &Path) -> String {
+    let parts = path.components().filter(|part| !matches!(part, std::path::Component::CurDir));
+    let shown = parts.collect::<PathBuf>().to_string_lossy().into_owned();
+    if shown.is_empty() { ".".to_owned() } else { shown }
+}
+
+fn of_cause(path: &Arc<str>, cause: &Cause, root: Option<Kind>) -> Finding {
+    let code = match cause {
+        Cause::Unreadable(_) => "unreadable",
+        Cause::NameNotUtf8 => "name-not-utf-8",
+        Cause::Loop => "link-loop",
+        Cause::TooDeep => "folders-too-deep",
+        Cause::TooMany => "too-many-files",
+        Cause::NotAFile => "not-a-file",
+    };
+    match (root, cause) {
+        (Some(kind), Cause::Unreadable(error)) => {
+            let what = match error.kind() {
+                io::ErrorKind::NotFound => "there is no such file or folder".to_owned(),
+                io::ErrorKind::NotADirectory => "this is not a folder".to_owned(),
+                _ => format!("cannot be read: {error}"),
+            };
+            Finding::error(path, code, what).help(format!(
+                "`{}` says where the {} are",
+                kind.setting(),
+                kind.files()
+            ))
+        }
+        _ => Finding::error(path, code, cause.to_string()),
+    }
+}
+
+fn file_too_large(path: &Arc<str>, most: usize) -> Finding {
+    Finding::error(path, "file-too-large", format!("the file has more than {most} bytes"))
+        .help("split it into several files, or raise `limits.file`")
+}
+
+fn not_utf8(path: &Arc<str>, error: &std::string::FromUtf8Error) -> Finding {
+    let at = error.utf8_error().valid_up_to();
+    let bad = error.as_bytes().get(at).copied().unwrap_or_default();
+    let before = String::from_utf8_lossy(error.as_bytes().get(..at).unwrap_or_default());
+    Finding::error(path, "not-utf-8", format!("the byte 0x{bad:02x} is not UTF-8"))
+        .at(Place::of(&before, at, 1))
+        .help("save the file as UTF-8")
+}
+
+#[cfg(test)]
+mod tests;

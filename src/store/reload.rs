@@ -1,0 +1,309 @@
+//! Try, then swap: an edit is put in force when it compiles, and until then the last good revision serves.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+
+use super::files::{Files, read_capped};
+use super::watch::Watch;
+use crate::cedar::{self, Compiled, Publisher, Revision, Snapshots, Sources, live};
+use crate::clock::Clock;
+use crate::model::Finding;
+use crate::model::status::PolicyStatus;
+use crate::telemetry::Metrics;
+use crate::telemetry::metrics::ResultLabels;
+
+/// Two readings this far apart that agree are no edit in progress. A half-finished edit can be valid:
+/// a forbid that is moved from one file to another is gone for a moment.
+const SETTLING: Duration = Duration::from_millis(200);
+
+/// How many readings are compared before a folder counts as never at rest.
+const READINGS: usize = 25;
+
+/// What is started with, and what takes it from there.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The read end of the swap point.
+    pub snapshots: Snapshots,
+    /// How the policies are.
+    pub status: watch::Receiver<PolicyStatus>,
+    /// What somebody should look at all the same.
+    pub warnings: Vec<Finding>,
+    /// Puts edits in force.
+    pub reloads: Reloads,
+}
+
+/// The configuration as it was read at the start, to notice that it has changed. It is never applied
+/// to a running service.
+#[derive(Debug, Clone)]
+pub struct ConfigurationFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it said.
+    pub text: Arc<str>,
+}
+
+/// The write end of the swap point, with what it is written from.
+#[derive(Debug)]
+pub struct Reloads {
+    files: Arc<Files>,
+    configuration: Option<ConfigurationFile>,
+    publisher: Publisher,
+    status: watch::Sender<PolicyStatus>,
+    /// What was refused last, so that it is judged and told once only.
+    refused: Option<Reading>,
+    clock: Clock,
+    metrics: Metrics,
+}
+
+/// What came of a look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// What serves is what is on disk.
+    Unchanged,
+    /// Another revision is in force.
+    Published,
+    /// What is on disk cannot serve.
+    Refused,
+}
+
+/// What a reading came to, as far as readings are compared.
+#[derive(Debug, PartialEq, Eq)]
+enum Reading {
+    Revision(Revision),
+    Findings(Vec<Finding>),
+}
+
+type Read = Result<Sources, Vec<Finding>>;
+
+impl Loaded {
+    /// Reads and compiles for the first time, without waiting for the files to come to rest. Blocks.
+    ///
+    /// # Errors
+    /// Everything that stands in the way.
+    pub fn first(
+        files: Files,
+        configuration: Option<ConfigurationFile>,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> Result<Self, Vec<Finding>> {
+        let Compiled { snapshot, warnings } = cedar::compile(&files.read()?, files.limits())?;
+        let revision = Arc::clone(snapshot.revision().as_str());
+        metrics.set_revision(&revision);
+        let (status, read_end) = watch::channel(PolicyStatus {
+            revision,
+            loaded_at: clock.now(),
+            findings: Arc::default(),
+            configuration_changed: false,
+        });
+        let (publisher, snapshots) = live::channel(snapshot);
+        let files = Arc::new(files);
+        let reloads = Reloads { files, configuration, publisher, status, refused: None, clock, metrics };
+        Ok(Self { snapshots, status: read_end, warnings, reloads })
+    }
+}
+
+impl Reloads {
+    /// Looks whenever something may have changed, if `watch` is set, and whenever `now` is notified;
+    /// until `shutdown`.
+    pub async fn run(mut self, watch: bool, now: Arc<Notify>, shutdown: impl Future<Output = ()>) {
+        tokio::select! {
+            () = shutdown => {}
+            () = self.look_for_ever(watch, &now) => {}
+        }
+    }
+
+    async fn look_for_ever(&mut self, watch: bool, now: &Notify) {
+        let mut watch = if watch { self.watch().await } else { None };
+        loop {
+            let told = async {
+                match &mut watch {
+                    Some(watch) => watch.changed().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = told => {}
+                () = now.notified() => self.refused = None,
+            }
+            self.look().await;
+        }
+    }
+
+    /// The first poll of a watch tells of a change in any case: what was edited between the first
+    /// reading and the watch is seen by it.
+    async fn watch(&self) -> Option<Watch> {
+        let files = Arc::clone(&self.files);
+        let configuration = self.configuration.as_ref().map(|file| file.path.clone());
+        tokio::task::spawn_blocking(move || Watch::start(files, configuration)).await.ok()
+    }
+
+    /// Looks once: reads, and puts in force what is new and good.
+    pub(super) async fn look(&mut self) -> Outcome {
+        let outcome = self.judge().await;
+        let changed = self.configuration_changed().await;
+        self.status.send_if_modified(|status| {
+            std::mem::replace(&mut status.configuration_changed, changed) != changed
+        });
+        let result = match outcome {
+            Outcome::Unchanged => "unchanged",
+            Outcome::Published => "ok",
+            Outcome::Refused => "failed",
+        };
+        self.metrics.reloads.get_or_create(&ResultLabels { result }).inc();
+        outcome
+    }
+
+    async fn judge(&mut self) -> Outcome {
+        let read = self.read().await;
+        if let Some(outcome) = self.known(&read) {
+            return outcome;
+        }
+        let read = self.at_rest(read).await;
+        if let Some(outcome) = self.known(&read) {
+            return outcome;
+        }
+        let reading = Reading::of(&read);
+        match self.compile(read).await {
+            Ok(compiled) => {
+                self.publish(compiled);
+                Outcome::Published
+            }
+            Err(findings) => {
+                self.refuse(reading, findings);
+                Outcome::Refused
+            }
+        }
+    }
+
+    /// What is refused or in force already is not judged again.
+    fn known(&mut self, read: &Read) -> Option<Outcome> {
+        let reading = Reading::of(read);
+        if self.refused.as_ref() == Some(&reading) {
+            return Some(Outcome::Unchanged);
+        }
+        if matches!(&reading, Reading::Revision(revision) if self.is_in_force(revision)) {
+            self.note_taken_back();
+            return Some(Outcome::Unchanged);
+        }
+        None
+    }
+
+    fn note_taken_back(&mut self) {
+        self.refused = None;
+        if !self.status.borrow().findings.is_empty() {
+            tracing::info!("the files on disk are again those in force");
+            self.set_findings(Arc::default());
+        }
+    }
+
+    fn is_in_force(&self, revision: &Revision) -> bool {
+        self.publisher.current().revision() == revision
+    }
+
+    /// Reads until two readings agree.
+    async fn at_rest(&self, mut read: Read) -> Read {
+        for _ in 0..READINGS {
+            tokio::time::sleep(SETTLING).await;
+            let again = self.read().await;
+            if Reading::of(&read) == Reading::of(&again) {
+                return again;
+            }
+            read = again;
+        }
+        Err(vec![
+            Finding::error(&THE_FILES.into(), "never-at-rest", "the files change while they are read")
+                .help("write them elsewhere, and move them into place when they are complete"),
+        ])
+    }
+
+    async fn read(&self) -> Read {
+        let files = Arc::clone(&self.files);
+        off_the_serving_threads(move || files.read()).await
+    }
+
+    async fn compile(&self, read: Read) -> Result<Compiled, Vec<Finding>> {
+        let (sources, files) = (read?, Arc::clone(&self.files));
+        let compiled = off_the_serving_threads(move || cedar::compile(&sources, files.limits())).await?;
+        if compiled.snapshot.policy_count() == 0 && self.publisher.current().policy_count() > 0 {
+            return Err(vec![
+                Finding::error(&THE_FILES.into(), "policies-emptied", "there is no policy any more").help(
+                    "to deny everything, write `forbid (principal, action, resource);`; \
+                     to serve without policies, restart",
+                ),
+            ]);
+        }
+        Ok(compiled)
+    }
+
+    fn publish(&mut self, compiled: Compiled) {
+        let Compiled { snapshot, warnings } = compiled;
+        for warning in &warnings {
+            tracing::warn!(code = warning.code, finding = %warning, help = warning.help, "policy warning");
+        }
+        let revision = Arc::clone(snapshot.revision().as_str());
+        let policies = snapshot.policy_count();
+        self.publisher.publish(snapshot);
+        self.metrics.set_revision(&revision);
+        tracing::info!(%revision, policies, "another revision is in force");
+        self.refused = None;
+        let loaded_at = self.clock.now();
+        self.status.send_modify(|status| {
+            status.revision = revision;
+            status.loaded_at = loaded_at;
+        });
+        self.set_findings(Arc::default());
+    }
+
+    fn refuse(&mut self, reading: Reading, findings: Vec<Finding>) {
+        for finding in &findings {
+            let (code, help) = (finding.code, finding.help.as_deref());
+            if finding.is_error() {
+                tracing::error!(code, %finding, help, "policy error");
+            } else {
+                tracing::warn!(code, %finding, help, "policy warning");
+            }
+        }
+        let revision = self.publisher.current().revision().clone();
+        tracing::error!(%revision, "the files on disk cannot serve: the last good revision stays in force");
+        self.refused = Some(reading);
+        self.set_findings(findings.into_iter().filter(Finding::is_error).collect());
+    }
+
+    fn set_findings(&self, findings: Arc<[Finding]>) {
+        self.metrics.reload_failing.set(i64::from(!findings.is_empty()));
+        self.status.send_modify(|status| status.findings = findings);
+    }
+
+    async fn configuration_changed(&self) -> bool {
+        let Some(file) = self.configuration.clone() else { return false };
+        let read =
+            move || read_capped(&file.path, file.text.len()).is_ok_and(|now| now == file.text.as_bytes());
+        // What cannot be read now would not start either.
+        !tokio::task::spawn_blocking(read).await.unwrap_or(false)
+    }
+}
+
+impl Reading {
+    fn of(read: &Read) -> Self {
+        match read {
+            Ok(sources) => Self::Revision(sources.revision()),
+            Err(findings) => Self::Findings(findings.clone()),
+        }
+    }
+}
+
+/// What findings about no file in particular are about.
+const THE_FILES: &str = "policies";
+
+async fn off_the_serving_threads<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Vec<Finding>> + Send + 'static,
+) -> Result<T, Vec<Finding>> {
+    let stopped = |_| vec![Finding::error(&THE_FILES.into(), "internal", "the reload stopped in the middle")];
+    tokio::task::spawn_blocking(work).await.map_err(stopped)?
+}
+
+#[cfg(test)]
+mod tests;

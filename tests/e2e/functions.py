@@ -1,0 +1,83 @@
+"""The shop's Lambda functions, run by Node as Lambda runs them: long-lived, warm from one event to the next."""
+
+import json
+import os
+import subprocess
+import threading
+from pathlib import Path
+
+from cognito import REGION
+
+RUNNER = Path(__file__).with_name("invoke.mjs")
+
+
+class Node:
+    """One Node process: modules are loaded once and connections stay open, as in a warm function."""
+
+    def __init__(self, **environment: str):
+        self.process = subprocess.Popen(
+            ["node", RUNNER],
+            # Nothing of ours leaks in, above all no credentials and no proxy.
+            env={"PATH": os.environ["PATH"], **environment},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        self.process.wait(timeout=10)
+        self.process.stdout.close()
+
+    def call(self, module: str, name: str, *args):
+        """Calls an export of a module in examples/handlers; raises where it threw."""
+        [result] = self.call_together([(module, name, *args)])
+        return result
+
+    def invoke(self, function: str, event) -> "Response":
+        [response] = self.invoke_together([(function, event)])
+        return response
+
+    def invoke_together(self, events: list[tuple]) -> "list[Response]":
+        """All at once, each a function and its event."""
+        calls = [(f"{function}.mjs", "handler", event) for function, event in events]
+        return [Response(result) for result in self.call_together(calls)]
+
+    def call_together(self, calls: list[tuple]) -> list:
+        """All at once, each a module, the name of its export, and the arguments."""
+        line = json.dumps([{"module": module, "name": name, "args": args} for module, name, *args in calls])
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        watchdog = threading.Timer(30, self.process.kill)
+        watchdog.start()
+        line = self.process.stdout.readline()
+        watchdog.cancel()
+        if not line:
+            raise RuntimeError("node ended, or had to be ended, without an answer")
+        outcomes = json.loads(line)
+        for outcome in outcomes:
+            if "error" in outcome:
+                raise RuntimeError(outcome["error"])
+        return [outcome.get("result") for outcome in outcomes]
+
+
+class Response:
+    """What a function answered to API Gateway."""
+
+    def __init__(self, response: dict):
+        self.status = response["statusCode"]
+        self.headers = response["headers"]
+        self.body = json.loads(response["body"])
+
+
+def aws_environment(endpoint: str) -> dict[str, str]:
+    """What Lambda puts into a function's environment, but for moto's address."""
+    return {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "e2e",
+        "AWS_SECRET_ACCESS_KEY": "e2e",
+    }

@@ -1,0 +1,146 @@
+"""Palisade as an operator runs it: the binary, a palisade.toml, a folder of policies."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def binary() -> Path:
+    if named := os.environ.get("PALISADE_BIN"):
+        return Path(named).resolve()
+    built = [REPOSITORY / "target" / profile / "palisade" for profile in ("release", "debug")]
+    for path in built:
+        if path.exists():
+            return path
+    raise FileNotFoundError("no palisade binary: `cargo build --release`, or set PALISADE_BIN")
+
+
+class Palisade:
+    """A running service on free loopback ports, with its own copy of the shop's policies."""
+
+    def __init__(self, folder: Path, pool, token_use=("access",)):
+        self.policies = folder / "policies"
+        self.log = folder / "decisions.jsonl"
+        port, ops_port = free_ports(2)
+        self.url = f"http://127.0.0.1:{port}"
+        self.ops_url = f"http://127.0.0.1:{ops_port}"
+
+        shutil.copytree(REPOSITORY / "policies", self.policies)
+        config = folder / "palisade.toml"
+        config.write_text(f"""
+namespace = "Shop"
+
+[server]
+listen = "127.0.0.1:{port}"
+ops_listen = "127.0.0.1:{ops_port}"
+drain = "0s"
+
+[policies]
+dir = "policies"
+schema = {json.dumps(str(REPOSITORY / "schema"))}
+watch = true
+
+[[issuers]]
+issuer = "{pool.issuer}"
+jwks_url = "{pool.jwks_url}"
+client_ids = ["{pool.client_id}"]
+token_use = {json.dumps(list(token_use))}
+
+[audit]
+sink = "file"
+path = "{self.log.name}"
+""")
+        self.program_log = folder / "palisade.err"
+        with self.program_log.open("wb") as stderr:
+            self.process = subprocess.Popen(
+                [binary(), "serve", "--config", config], stderr=stderr, stdin=subprocess.DEVNULL
+            )
+        try:
+            self._until(lambda: self.readiness(), "ready")
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self):
+        self.process.terminate()
+        try:
+            self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+
+    def readiness(self) -> dict | None:
+        """What /readyz says, or None while the service is not ready."""
+        try:
+            with urllib.request.urlopen(f"{self.ops_url}/readyz", timeout=5) as response:
+                return json.load(response)
+        except OSError:
+            return None
+
+    @contextmanager
+    def with_policy(self, name: str, text: str):
+        """Adds a policy file to the running service, and takes it away again."""
+        path = self.policies / name
+        with self._reload():
+            path.write_text(text)
+        try:
+            yield
+        finally:
+            with self._reload():
+                path.unlink()
+
+    @contextmanager
+    def _reload(self):
+        before = self.readiness()["revision"]
+        yield
+        self._until(lambda: self.readiness()["revision"] != before, "serving the new policies")
+
+    def _until(self, holds, what: str, seconds=20):
+        deadline = time.monotonic() + seconds
+        while not holds():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"palisade is not {what}:\n{self.program_log.read_text()}")
+            time.sleep(0.05)
+
+    def records(self) -> list[dict]:
+        """The decision log."""
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+    def ask(self, path: str, token: str | None, body: dict) -> "Reply":
+        request = urllib.request.Request(self.url + path, json.dumps(body).encode(), method="POST")
+        request.add_header("Content-Type", "application/json")
+        if token is not None:
+            request.add_header("Authorization", f"Bearer {token}")
+        try:
+            with urllib.request.urlopen(request, timeout=10) as response:
+                return Reply(response)
+        except urllib.error.HTTPError as response:
+            with response:
+                return Reply(response)
+
+
+class Reply:
+    def __init__(self, response):
+        self.status = response.status
+        self.headers = response.headers
+        self.text = response.read().decode()
+        self.body = json.loads(self.text)
+
+
+def free_ports(count: int) -> list[int]:
+    # All are held until all are known, so that they differ.
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [listener.getsockname()[1] for listener in sockets]
+    for listener in sockets:
+        listener.close()
+    return ports
