@@ -10,6 +10,9 @@ use crate::model::status::WeakSetting;
 pub mod files;
 mod fingerprint;
 pub mod reload;
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests make files")]
+mod shop;
 mod walk;
 mod watch;
 
@@ -54,5 +57,20 @@ impl Config {
                 meaning: "a forbid that cannot be evaluated is skipped, and its request may be allowed",
             }],
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_said_is_watched_and_closed() {
+        let config: Config = serde_json::from_str("{}").unwrap();
+        assert_eq!((config.dir.to_str(), config.watch), (Some("policies"), true));
+        assert!(config.weak_settings().is_empty());
+        let skip: Config = serde_json::from_str(r#"{"forbid_errors": "skip"}"#).unwrap();
+        assert_eq!(skip.weak_settings().first().map(|weak| weak.setting), Some("policies.forbid_errors"));
+        assert!(serde_json::from_str::<Config>(r#"{"watched": true}"#).is_err());
     }
 }

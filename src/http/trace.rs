@@ -12,7 +12,7 @@ use axum::extract::{Request, State};
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use prometheus_client::metrics::gauge::Gauge;
+use crate::telemetry::metrics::Gauge;
 use tokio::time::timeout;
 
 use super::error::{ApiError, Failure, Problem};

@@ -279,10 +279,12 @@ fn of_cause(path: &Arc<str>, cause: &Cause, root: Option<Kind>) -> Finding {
     };
     match (root, cause) {
         (Some(kind), Cause::Unreadable(error)) => {
-            let what = match error.kind() {
-                io::ErrorKind::NotFound => "there is no such file or folder".to_owned(),
-                io::ErrorKind::NotADirectory => "this is not a folder".to_owned(),
-                _ => format!("cannot be read: {error}"),
+            let what = if error.kind() == io::ErrorKind::NotFound {
+                "there is no such file or folder".to_owned()
+            } else if error.kind() == io::ErrorKind::NotADirectory {
+                "this is not a folder".to_owned()
+            } else {
+                format!("cannot be read: {error}")
             };
             Finding::error(path, code, what).help(format!(
                 "`{}` says where the {} are",
@@ -309,4 +311,5 @@ fn not_utf8(path: &Arc<str>, error: &std::string::FromUtf8Error) -> Finding {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests make the files that are read")]
 mod tests;

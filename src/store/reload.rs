@@ -109,14 +109,17 @@ impl Reloads {
     /// Looks whenever something may have changed, if `watch` is set, and whenever `now` is notified;
     /// until `shutdown`.
     pub async fn run(mut self, watch: bool, now: Arc<Notify>, shutdown: impl Future<Output = ()>) {
+        let looking = async {
+            let watch = if watch { self.watch().await } else { None };
+            self.look_for_ever(watch, &now).await;
+        };
         tokio::select! {
             () = shutdown => {}
-            () = self.look_for_ever(watch, &now) => {}
+            () = looking => {}
         }
     }
 
-    async fn look_for_ever(&mut self, watch: bool, now: &Notify) {
-        let mut watch = if watch { self.watch().await } else { None };
+    async fn look_for_ever(&mut self, mut watch: Option<Watch>, now: &Notify) {
         loop {
             let told = async {
                 match &mut watch {
@@ -306,4 +309,5 @@ async fn off_the_serving_threads<T: Send + 'static>(
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests edit the files that are watched")]
 mod tests;

@@ -130,3 +130,76 @@ fn concerns(event: &notify::Event, roots: &[PathBuf]) -> bool {
         && (event.need_rescan()
             || event.paths.iter().any(|path| roots.iter().any(|root| path.starts_with(root))))
 }
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests edit the files that are watched")]
+mod tests {
+    use std::fs;
+
+    use notify::Event;
+    use notify::event::{AccessKind, CreateKind, Flag, ModifyKind};
+    use tokio::time::timeout;
+
+    use super::super::shop::Shop;
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    async fn told(watch: &mut Watch) {
+        timeout(PATIENCE, watch.changed()).await.expect("nothing was told");
+    }
+
+    #[tokio::test]
+    async fn without_events_an_edit_is_told_by_the_poll_and_told_once_more() {
+        let shop = Shop::new();
+        let mut watch = Watch::polling(Arc::new(shop.files()), None);
+        assert!(watch.poll().await, "what was edited before the first poll is not known");
+        assert!(watch.poll().await);
+        assert!(!watch.poll().await);
+        shop.write("policies/b.cedar", "");
+        told(&mut watch).await;
+        assert!(watch.poll().await);
+        assert!(!watch.poll().await);
+    }
+
+    #[tokio::test]
+    async fn an_edit_of_the_same_size_is_seen() {
+        let shop = Shop::new();
+        shop.write("policies/a.cedar", "// one");
+        let mut watch = Watch::polling(Arc::new(shop.files()), Some(shop.path("palisade.toml")));
+        while watch.poll().await {}
+        fs::write(shop.path("next"), "// two").unwrap();
+        fs::rename(shop.path("next"), shop.path("policies/a.cedar")).unwrap();
+        assert!(watch.poll().await);
+        while watch.poll().await {}
+        shop.write("palisade.toml", "");
+        assert!(watch.poll().await);
+        while watch.poll().await {}
+        shop.write("elsewhere", "");
+        assert!(!watch.poll().await);
+    }
+
+    #[tokio::test]
+    async fn an_event_is_told_before_any_poll() {
+        let shop = Shop::new();
+        let mut watch = Watch::start(Arc::new(shop.files()), None);
+        watch.next_poll = Instant::now() + PATIENCE * 2;
+        shop.write("policies/deep/b.cedar", "");
+        told(&mut watch).await;
+    }
+
+    #[test]
+    fn reading_is_no_edit_and_neither_is_a_file_beside() {
+        let roots = [PathBuf::from("/shop/policies")];
+        let told = |kind, path: &str| concerns(&Event::new(kind).add_path(path.into()), &roots);
+        let (create, modify) = (EventKind::Create(CreateKind::Any), EventKind::Modify(ModifyKind::Any));
+        assert!(told(create, "/shop/policies/a.cedar"));
+        assert!(told(modify, "/shop/policies/..data"));
+        assert!(told(modify, "/shop/policies"));
+        assert!(!told(modify, "/shop/decisions.jsonl"));
+        assert!(!told(modify, "/shop/policies-old/a.cedar"));
+        assert!(!told(EventKind::Access(AccessKind::Any), "/shop/policies/a.cedar"));
+        let lost = Event::new(EventKind::Other).set_flag(Flag::Rescan);
+        assert!(concerns(&lost, &roots), "events were lost");
+    }
+}
