@@ -16,7 +16,7 @@ use crate::telemetry::Metrics;
 mod answer;
 mod case;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use answer::ItemAnswer;
 pub(crate) use answer::new_uuid;

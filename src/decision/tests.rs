@@ -23,6 +23,13 @@ const SCHEMA: &str = "
         action readProduct, deleteProduct appliesTo { principal: [User], resource: [Product] };
     }";
 
+/// A decider that puts nothing on record, for the tests of those who ask one.
+pub(crate) fn off_the_record(snapshots: Snapshots, clock: Clock, metrics: Metrics) -> Decider {
+    let off = Config { sink: Sink::Off, ..Config::default() };
+    let log = Log::open(&off, metrics.clone()).unwrap();
+    Decider { snapshots, log, clock, metrics }
+}
+
 struct Case {
     decider: Decider,
     publisher: Publisher,

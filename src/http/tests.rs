@@ -14,8 +14,8 @@ use tokio::sync::watch;
 use tower::ServiceExt as _;
 
 use super::*;
-use crate::audit::{self, Log};
 use crate::cedar::{Settings, Source, Sources, compile, live};
+use crate::decision::tests::off_the_record;
 use crate::model::status::{KeyStatus, PolicyStatus};
 use crate::model::{Finding, Now, Place, Timestamp};
 
@@ -79,8 +79,7 @@ impl Service {
             keys: self.keys.subscribe(),
             draining: self.draining.subscribe(),
             max_stale: Duration::from_hours(24),
-            weak_settings: audit::Config { sink: audit::Sink::Off, ..audit::Config::default() }
-                .weak_settings()
+            weak_settings: [WeakSetting { setting: "audit.sink", meaning: "decisions are not on record" }]
                 .into(),
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
@@ -91,9 +90,7 @@ impl Service {
         let schema = Source { path: "s".into(), name: "s".into(), text: "entity User, Group;".into() };
         let sources = Sources { schema: vec![schema], settings: Settings::default(), ..Sources::default() };
         let (_, snapshots) = live::channel(compile(&sources, &self.limits).unwrap().snapshot);
-        let off = audit::Config { sink: audit::Sink::Off, ..audit::Config::default() };
-        let log = Log::open(&off, self.metrics.clone()).unwrap();
-        let decider = Decider { snapshots, log, clock: self.clock.clone(), metrics: self.metrics.clone() };
+        let decider = off_the_record(snapshots, self.clock.clone(), self.metrics.clone());
         router(Arc::new(Api {
             verifier: Verifier::new(&[], &self.limits, self.clock.clone(), &self.metrics).unwrap(),
             decider,
