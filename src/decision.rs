@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tokio::task::yield_now;
 
-use crate::audit::{Line, Lines, Log, Outcome, Pending};
 pub use crate::audit::{AuditError, Refused};
+use crate::audit::{Line, Lines, Log, Outcome, Pending};
 use crate::cedar::Snapshots;
 use crate::clock::Clock;
 use crate::identity::Verified;
@@ -16,7 +16,7 @@ use crate::telemetry::Metrics;
 mod answer;
 mod case;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use answer::ItemAnswer;
 pub(crate) use answer::new_uuid;

@@ -27,6 +27,8 @@ mod error;
 mod intake;
 pub mod listen;
 pub mod ops;
+#[cfg(test)]
+mod tests;
 mod trace;
 
 pub use error::{ApiError, Problem};

@@ -193,13 +193,11 @@ impl Waiting {
             }
             self.wake_writer();
         }
-        match timeout(self.log.shared.stall, self.batch.settled()).await {
-            Ok(outcome) => outcome,
-            Err(_) => {
-                self.log.shared.give_up(&self.batch);
-                self.batch.settled().await
-            }
+        if let Ok(outcome) = timeout(self.log.shared.stall, self.batch.settled()).await {
+            return outcome;
         }
+        self.log.shared.give_up(&self.batch);
+        self.batch.settled().await
     }
 
     fn wake_writer(&mut self) {

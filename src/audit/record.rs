@@ -78,7 +78,8 @@ pub enum Outcome {
 /// Who was asked about.
 #[derive(Debug, Serialize)]
 pub struct Principal<'a> {
-    principal: String,
+    #[serde(rename = "principal")]
+    uid: String,
     kind: Kind,
     groups: &'a [String],
     issuer: &'a str,
@@ -142,7 +143,7 @@ impl<'a> Principal<'a> {
     /// A principal with its uid as policies write it.
     pub fn new(uid: String, identity: &'a Identity) -> Self {
         Self {
-            principal: uid,
+            uid,
             kind: identity.kind,
             groups: &identity.groups,
             issuer: &identity.issuer,

@@ -1,4 +1,5 @@
 //! Decisions of a real snapshot, and what is on record of them.
+#![expect(clippy::disallowed_methods, reason = "the tests look at the file that was written")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,6 +22,13 @@ const SCHEMA: &str = "
         entity Product;
         action readProduct, deleteProduct appliesTo { principal: [User], resource: [Product] };
     }";
+
+/// A decider that puts nothing on record, for the tests of those who ask one.
+pub(crate) fn off_the_record(snapshots: Snapshots, clock: Clock, metrics: Metrics) -> Decider {
+    let off = Config { sink: Sink::Off, ..Config::default() };
+    let log = Log::open(&off, metrics.clone()).unwrap();
+    Decider { snapshots, log, clock, metrics }
+}
 
 struct Case {
     decider: Decider,
@@ -215,7 +223,7 @@ async fn a_batch_lets_others_run_and_is_judged_on_one_snapshot() {
         // Runs when the batch lets go for the first time.
         case.publisher.publish(snapshot("forbid (principal, action, resource);"));
     });
-    let answer = serde_json::to_value(&answer.unwrap()).unwrap();
+    let answer = serde_json::to_value(answer.unwrap()).unwrap();
     let decisions = answer["decisions"].as_array().unwrap();
     assert!(decisions.iter().all(|item| item["decision"] == "allow"));
     assert_ne!(answer["revision"], case.decider.snapshots.current().revision().as_str().as_ref());

@@ -1,7 +1,6 @@
 //! What a caller is told when there is no answer: the only place with status codes.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -295,20 +294,18 @@ impl IntoResponse for ApiError {
 
 /// RFC 6750, section 3: an error code only where there was a token.
 fn challenge(error: &ApiError) -> Option<HeaderValue> {
-    match error.problem {
-        Problem::MissingToken => Some(HeaderValue::from_static("Bearer")),
-        Problem::InvalidToken => {
-            let mut challenge = "Bearer error=\"invalid_token\", error_description=\"".to_owned();
-            for letter in error.detail.chars() {
-                // The characters of `error_description`: printable ASCII but for quote and backslash.
-                let allowed = matches!(letter, ' '..='~') && !matches!(letter, '"' | '\\');
-                let _infallible = challenge.write_char(if allowed { letter } else { '?' });
-            }
-            challenge.push('"');
-            HeaderValue::try_from(challenge).ok()
-        }
-        _ => None,
+    if error.problem == Problem::MissingToken {
+        return Some(HeaderValue::from_static("Bearer"));
     }
+    if error.problem != Problem::InvalidToken {
+        return None;
+    }
+    // The characters of `error_description`: printable ASCII but for quote and backslash.
+    let allowed = |letter: &char| matches!(letter, ' '..='~') && !matches!(letter, '"' | '\\');
+    let description: String =
+        error.detail.chars().map(|letter| if allowed(&letter) { letter } else { '?' }).collect();
+    let challenge = format!("Bearer error=\"invalid_token\", error_description=\"{description}\"");
+    HeaderValue::try_from(challenge).ok()
 }
 
 /// How `/readyz` is answered: degraded is ready, because the last good revision serves.

@@ -33,8 +33,10 @@ pub(super) struct Reading<Q> {
     /// Whether the route knows `?explain=true`.
     pub(super) explains: bool,
     /// Reads the token, if the body has one, and the question.
-    pub(super) parse: fn(&[u8], &Limits) -> Result<(Option<Token>, Q), Refusal>,
+    pub(super) parse: Parse<Q>,
 }
+
+type Parse<Q> = fn(&[u8], &Limits) -> Result<(Option<Token>, Q), Refusal>;
 
 /// Receives a question. A header token is judged before the body is read; what is refused after
 /// that is on record.

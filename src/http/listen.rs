@@ -92,9 +92,11 @@ impl Address {
     /// Starts to listen. A socket that nobody listens on any more is replaced, another kind of
     /// file never is. `mode` is for unix sockets.
     pub fn bind(&self, mode: SocketMode) -> Result<Listener, BindError> {
-        let failed = |cause: io::Error| match cause.kind() {
-            ErrorKind::AddrInUse => BindError::InUse(self.clone()),
-            _ => BindError::Other { address: self.clone(), cause },
+        let failed = |cause: io::Error| {
+            if cause.kind() == ErrorKind::AddrInUse {
+                return BindError::InUse(self.clone());
+            }
+            BindError::Other { address: self.clone(), cause }
         };
         match self {
             Self::Tcp(address) => TcpListener::bind(address).map(Listener::Tcp).map_err(failed),

@@ -8,11 +8,11 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use crate::telemetry::metrics::Gauge;
 use axum::extract::{Request, State};
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use crate::telemetry::metrics::Gauge;
 use tokio::time::timeout;
 
 use super::error::{ApiError, Failure, Problem};
