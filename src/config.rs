@@ -69,7 +69,7 @@ impl Configuration {
     ) -> Result<Self, Box<Finding>> {
         let text = file.as_ref().map(|file| &*file.text).unwrap_or_default();
         let alone = toml::from_str::<Config>(text);
-        alone.map_err(|error| place::of_error(&shown(file.as_ref()), text, &error))?;
+        alone.map_err(|error| Box::new(place::of_error(&shown(file.as_ref()), text, &error)))?;
         let mut config = environment::overlay(text, environment)?;
         config.join_paths(&base);
         Ok(Self { config, base, file, environment: environment.clone() })

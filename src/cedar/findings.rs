@@ -98,7 +98,7 @@ fn one(source: &Source, code: &'static str, diagnostic: &dyn Diagnostic, known: 
     let first = labels.first().map(|first| Place::of(&source.text, first.offset(), first.len()).line);
     let first = first.map(|line| format!("the first is on line {line}"));
     Finding {
-        path: source.path.clone(),
+        path: std::sync::Arc::clone(&source.path),
         place: span.map(|span| place(source, &span)),
         severity: severity(diagnostic),
         code,

@@ -21,7 +21,7 @@ pub const EVALUATION_STACK: usize = 8 * 1024 * 1024;
 /// How deep brackets nest. People write five or six.
 const NESTING: usize = 64;
 
-/// How deep the JSON of stored entities and links nests; serde_json itself stops at 128.
+/// How deep the JSON of stored entities and links nests; `serde_json` itself stops at 128.
 const JSON_NESTING: usize = 64;
 
 /// How many namespaces stand in a name of a schema: Cedar's time for it grows faster than its length.

@@ -69,8 +69,11 @@ enum Source {
     Claim(String),
 }
 
+/// An attribute's name, its type, and where it comes from.
+type Standard = (&'static str, fn() -> Type, fn() -> Source);
+
 /// Attributes that Palisade fills by itself, where the schema declares them with this type.
-const STANDARD: [(&str, fn() -> Type, fn() -> Source); 5] = [
+const STANDARD: [Standard; 5] = [
     ("groups", strings, || Source::Groups),
     ("username", || Type::String, || Source::Username),
     ("scope", strings, || Source::Scope),
@@ -311,7 +314,7 @@ impl Source {
 }
 
 /// Claims that users can write themselves under Cognito's default scope
-/// (`aws.cognito.signin.user.admin`): the standard profile claims of OpenID Connect Core, section 5.1.
+/// (`aws.cognito.signin.user.admin`): the standard profile claims of `OpenID` Connect Core, section 5.1.
 const PROFILE_CLAIMS: [&str; 17] = [
     "address",
     "birthdate",

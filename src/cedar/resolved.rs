@@ -158,7 +158,9 @@ fn full(namespace: &str, name: &str) -> String {
 fn record(written: &WrittenType, resolved: &Resolved) -> Result<RecordType, String> {
     match of(written, resolved)? {
         Type::Record(record) => Ok(record),
-        other => Err(format!("a record was expected, not {}", other.expected())),
+        Type::Bool | Type::Long | Type::String | Type::Set(_) | Type::Entity(_) | Type::Extension(_) => {
+            Err(format!("a record was expected, not `{}`", written.kind))
+        }
     }
 }
 

@@ -148,9 +148,10 @@ impl Schema {
 
     /// A type name of configuration in full: short names live in the namespace.
     pub(super) fn in_namespace(&self, name: &str) -> Option<EntityTypeName> {
-        let full = match name.contains("::") || self.namespace.is_empty() {
-            true => name.to_owned(),
-            false => format!("{}::{name}", self.namespace),
+        let full = if name.contains("::") || self.namespace.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{}::{name}", self.namespace)
         };
         EntityTypeName::from_str(&full).ok()
     }

@@ -188,6 +188,6 @@ fn code(error: &EvaluationError) -> PolicyErrorCode {
         | EvaluationError::WrongNumArguments(_)
         | EvaluationError::FailedExtensionFunctionExecution(_) => PolicyErrorCode::Extension,
         EvaluationError::RecursionLimit(_) => PolicyErrorCode::RecursionLimit,
-        _ => PolicyErrorCode::Other,
+        EvaluationError::UnlinkedSlot(_) | EvaluationError::NonValue(_) => PolicyErrorCode::Other,
     }
 }

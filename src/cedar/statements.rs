@@ -145,6 +145,7 @@ fn within(text: &str, group: Range<usize>) -> Range<usize> {
 }
 
 #[cfg(test)]
+#[expect(clippy::string_slice, reason = "the spans under test are cut out of the text")]
 mod tests {
     use proptest::prelude::*;
 

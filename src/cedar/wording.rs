@@ -128,7 +128,7 @@ impl<'a> Complaint<'a> {
     fn meant(&self, name: &str) -> Option<String> {
         let ending = format!("::{name}");
         let full: Vec<String> =
-            self.known.iter().filter(|known| known.ends_with(&ending)).map(|known| ticked(known)).collect();
+            self.known.iter().filter(|known| known.ends_with(&ending)).map(ticked).collect();
         if !full.is_empty() {
             return Some(format!("policies use full names: write {}", full.join(" or ")));
         }
@@ -278,7 +278,7 @@ fn holder(text: &str) -> Option<String> {
 
 /// Values where values of another type belong.
 fn types(message: &str, complaint: &Complaint<'_>) -> Option<Wording> {
-    let named = |name: &str| ticked(&readable_type(name));
+    let named = |name: &str| ticked(readable_type(name));
     if let Some((expected, seen)) =
         message.strip_prefix("unexpected type: expected ").and_then(|types| types.split_once(" but saw "))
     {

@@ -165,8 +165,8 @@ fn verified(configuration: &Configuration, token: &Token) -> Result<Identity, St
         .enable_all()
         .build()
         .map_err(|error| error.to_string())?;
-    let verified = runtime.block_on(verifier.verify(token)).map_err(|error| error.to_string())?;
-    Ok(Identity::clone(verified.identity()))
+    let judged = runtime.block_on(verifier.verify(token)).map_err(|error| error.to_string())?;
+    Ok(Identity::clone(judged.identity()))
 }
 
 fn show(

@@ -90,7 +90,7 @@ fn only_loopback(configuration: &Configuration) -> Result<(), Exit> {
             );
             let finding = configuration.fault(key, message).help("listen on loopback");
             let text = configuration.file.as_ref().map(|file| file.text.to_string()).unwrap_or_default();
-            render::findings(&[finding.clone()], &render::Texts::one(&finding.path, &text));
+            render::findings(std::slice::from_ref(&finding), &render::Texts::one(&finding.path, &text));
             return Err(Exit::Failed);
         }
     }
@@ -101,7 +101,7 @@ fn only_loopback(configuration: &Configuration) -> Result<(), Exit> {
 fn prepare(configuration: &mut Configuration) {
     let config = &mut configuration.config;
     if configuration.file.is_none() {
-        config.namespace = "Shop".to_owned();
+        "Shop".clone_into(&mut config.namespace);
     }
     config.server.explain = true;
     config.server.drain.0 = std::time::Duration::ZERO;

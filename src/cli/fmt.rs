@@ -52,7 +52,9 @@ pub(super) fn run(shell: &Shell, args: &Args) -> Exit {
         Format::Text => {
             render::findings(&findings, &Texts::of(&sources, &configuration));
             let what = if args.check { "would be formatted" } else { "formatted" };
-            paths.iter().for_each(|path| println!("{path}: {what}"));
+            for path in &paths {
+                println!("{path}: {what}");
+            }
         }
     }
     if !findings.is_empty() || (args.check && !changed.is_empty()) { Exit::Problems } else { Exit::Good }

@@ -38,8 +38,11 @@ pub(super) struct Parts {
     /// Routes of the operations listener beside its own.
     pub(super) further: Router,
     /// What is told once both listeners are there: the addresses of decisions and operations.
-    pub(super) started: Box<dyn FnOnce(&str, &str)>,
+    pub(super) started: Started,
 }
+
+/// What is told the addresses.
+pub(super) type Started = Box<dyn FnOnce(&str, &str)>;
 
 /// The policies in force, and what puts edits of them in force.
 pub(super) struct Policies {
@@ -207,10 +210,10 @@ pub(super) async fn serve(parts: Parts) -> Exit {
     let probes =
         listen::run(operations_listener, operations, &config.limits, turned(is_finished), LAST_PROBES);
     let finish = async {
-        let served = decisions.await;
+        let ended = decisions.await;
         let flushed = log.flush(FLUSH).await;
         finished.send_replace(true);
-        (served, flushed)
+        (ended, flushed)
     };
     let hang_up = || {
         look.notify_one();
@@ -220,8 +223,8 @@ pub(super) async fn serve(parts: Parts) -> Exit {
     };
     let told = signals.obey(hang_up, config.server.drain.0, &draining, &stopping);
     tokio::select! {
-        ((served, flushed), probed) = async { tokio::join!(finish, probes) } => {
-            match served.and(probed).map_err(|error| error.to_string()).and(flushed.map_err(|error| error.to_string())) {
+        ((decisions, flushed), operations) = async { tokio::join!(finish, probes) } => {
+            match decisions.and(operations).map_err(|error| error.to_string()).and(flushed.map_err(|error| error.to_string())) {
                 Ok(()) => Exit::Good,
                 Err(error) => failed(&error, None),
             }

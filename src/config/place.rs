@@ -10,16 +10,16 @@ use crate::model::suggestion::nearest;
 use crate::model::{Finding, Place};
 
 /// What the parser complains about, with its place, and the key that was meant.
-pub(super) fn of_error(path: &Arc<str>, text: &str, error: &toml::de::Error) -> Box<Finding> {
+pub(super) fn of_error(path: &Arc<str>, text: &str, error: &toml::de::Error) -> Finding {
     let finding = Finding::error(path, CODE, in_our_words(error.message()));
     let finding = match error.span() {
         Some(span) => finding.at(Place::of(text, span.start, span.len())),
         None => finding,
     };
-    Box::new(match meant(error.message()) {
+    match meant(error.message()) {
         Some((_, known)) => finding.help(format!("did you mean `{known}`?")),
         None => finding,
-    })
+    }
 }
 
 /// The place of a key such as `issuers.0.client_ids`; where it is not written, that of the nearest
@@ -44,7 +44,11 @@ pub(super) fn of_key(text: &str, key: &str) -> Option<Place> {
                 };
                 (value.span(), value)
             }
-            _ => break,
+            DeValue::String(_)
+            | DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_) => break,
         };
         place = Some(Place::of(text, span.start, span.len()));
     }

@@ -55,6 +55,9 @@ const HOMES: &[(&str, &[&str])] = &[
     ("uuid", &["decision", "identity/issuer.rs"]),
 ];
 
+/// Files of the tree that only tests are compiled with, beside those called `tests`.
+const TEST_FILES: &[&str] = &["cedar/oracle.rs", "identity/canned.rs", "store/shop.rs"];
+
 /// What the pure core never names.
 const WORLD: &[&str] = &[
     "std::fs",
@@ -146,7 +149,7 @@ fn read(folder: &Path, prefix: &str, files: &mut BTreeMap<String, String>) {
 
 fn violations(files: &BTreeMap<String, String>) -> Vec<String> {
     let mut violations = Vec::new();
-    for (path, text) in files {
+    for (path, text) in files.iter().filter(|(path, _)| !is_for_tests(path)) {
         let module = path.split(['/', '.']).next().unwrap();
         let Some((_, allowed)) = ARROWS.iter().find(|(name, _)| *name == module) else {
             violations.push(format!("{path}: `{module}` is not on the map"));
@@ -174,6 +177,11 @@ fn violations(files: &BTreeMap<String, String>) -> Vec<String> {
         }
     }
     violations
+}
+
+/// Files that only tests are compiled with may name what they stand in for.
+fn is_for_tests(path: &str) -> bool {
+    path.ends_with("/tests.rs") || path.contains("/tests/") || TEST_FILES.contains(&path)
 }
 
 /// The lines before the tests, without comments, numbered from 1.

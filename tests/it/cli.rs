@@ -373,8 +373,8 @@ fn token_says_of_every_rule_that_it_is_kept() {
     exit 0
     --- stdout
     ✓ three parts of base64url that hold JSON
-    ✓ signed with RS256, by a key that it names: `kid` k-1
-    ✓ `iss` is configured: `https://cognito-idp.us-east-1.amazonaws.com/us-east-1_TEST`
+    ✓ signed with RS256, by a key that it names
+    ✓ `iss` is configured
     ✓ `kid` is one of the issuer's keys
     ✓ the signature is that key's
     ✓ the claims of every token, each of its type
@@ -410,8 +410,8 @@ fn token_names_the_setting_that_an_id_token_would_need() {
     exit 1
     --- stdout
     ✓ three parts of base64url that hold JSON
-    ✓ signed with RS256, by a key that it names: `kid` k-1
-    ✓ `iss` is configured: `https://cognito-idp.us-east-1.amazonaws.com/us-east-1_TEST`
+    ✓ signed with RS256, by a key that it names
+    ✓ `iss` is configured
     ✓ `kid` is one of the issuer's keys
     ✓ the signature is that key's
     ✓ the claims of every token, each of its type
@@ -439,8 +439,8 @@ fn token_knows_what_people_paste() {
     exit 0
     --- stdout
     ✓ three parts of base64url that hold JSON
-    ✓ signed with RS256, by a key that it names: `kid` k-1
-    ✓ `iss` is configured: `https://cognito-idp.us-east-1.amazonaws.com/us-east-1_TEST`
+    ✓ signed with RS256, by a key that it names
+    ✓ `iss` is configured
     ✓ `kid` is one of the issuer's keys
     ✓ the signature is that key's
     ✓ the claims of every token, each of its type

@@ -347,7 +347,7 @@ fn claims_are_read_as_the_schema_declares_them_or_the_token_is_refused() {
     let limit = ("limit", text("1.5"));
     assert_eq!(with(&[limit.clone(), ("level", text("3"))]), r#"allow permitted ["level"]"#);
     assert_eq!(with(&[limit.clone(), ("level", Value::Long(3))]), r#"allow permitted ["level"]"#);
-    assert_eq!(with(&[limit.clone()]), "deny no_permit []");
+    assert_eq!(with(std::slice::from_ref(&limit)), "deny no_permit []");
     assert_eq!(
         with(&[("level", text("3"))]),
         "invalid_token: the access token does not carry `custom:limit`, which the schema requires as `limit`"

@@ -12,24 +12,24 @@ use palisade::model::Timestamp;
 use serde_json::{Value, json};
 
 /// The issuer of the tests, whose keys are in a file.
-pub const ISSUER: &str = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_TEST";
+pub(crate) const ISSUER: &str = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_TEST";
 /// Its one client.
-pub const CLIENT: &str = "test-client";
+pub(crate) const CLIENT: &str = "test-client";
 /// How long anything that is awaited may take on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A folder with a shop in it that a test may change before and after the start.
-pub struct Setup {
-    pub folder: tempfile::TempDir,
-    pub issuer: TokenIssuer,
+pub(crate) struct Setup {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) issuer: TokenIssuer,
     settings: String,
 }
 
 /// A running program.
-pub struct Service {
-    pub setup: Setup,
-    pub decisions: SocketAddr,
-    pub operations: SocketAddr,
+pub(crate) struct Service {
+    pub(crate) setup: Setup,
+    pub(crate) decisions: SocketAddr,
+    pub(crate) operations: SocketAddr,
     child: Child,
     lines: Mutex<mpsc::Receiver<Value>>,
     client: reqwest::Client,
@@ -37,7 +37,7 @@ pub struct Service {
 
 /// One user who asks the same again and again, from a task of its own.
 #[derive(Clone)]
-pub struct Asker {
+pub(crate) struct Asker {
     client: reqwest::Client,
     url: String,
     token: String,
@@ -45,14 +45,14 @@ pub struct Asker {
 
 /// What came back.
 #[derive(Debug)]
-pub struct Reply {
-    pub status: u16,
-    pub headers: reqwest::header::HeaderMap,
-    pub body: Value,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) body: Value,
 }
 
 impl Setup {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         for name in ["policies", "schema"] {
@@ -68,21 +68,21 @@ impl Setup {
     }
 
     /// More settings; tables that the harness writes itself are merged by key path in the environment.
-    pub fn settings(mut self, text: &str) -> Self {
+    pub(crate) fn settings(mut self, text: &str) -> Self {
         self.settings.push_str(text);
         self
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub fn write(&self, name: &str, text: &str) {
+    pub(crate) fn write(&self, name: &str, text: &str) {
         std::fs::write(self.path(name), text).unwrap();
     }
 
     /// Writes palisade.toml and gives its path.
-    pub fn configuration(&self) -> PathBuf {
+    pub(crate) fn configuration(&self) -> PathBuf {
         let path = self.path("palisade.toml");
         let text = format!(
             "namespace = \"Shop\"\n[server]\nlisten = \"127.0.0.1:0\"\nops_listen = \"127.0.0.1:0\"\ndrain = \"100ms\"\nexplain = true\n\
@@ -96,7 +96,7 @@ impl Setup {
     }
 
     /// The program with this configuration and an environment of its own.
-    pub fn command(&self, verb: &[&str]) -> Command {
+    pub(crate) fn command(&self, verb: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_palisade"));
         command
             .env_clear()
@@ -106,11 +106,11 @@ impl Setup {
         command
     }
 
-    pub fn start(self) -> Service {
+    pub(crate) fn start(self) -> Service {
         self.start_with(|_| {})
     }
 
-    pub fn start_with(self, change: impl FnOnce(&mut Command)) -> Service {
+    pub(crate) fn start_with(self, change: impl FnOnce(&mut Command)) -> Service {
         let mut command = self.command(&["serve"]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         change(&mut command);
@@ -138,16 +138,16 @@ impl Setup {
 
 impl Service {
     /// A fresh access token of a user in these groups.
-    pub fn token(&self, user: &str, groups: &[&str]) -> String {
+    pub(crate) fn token(&self, user: &str, groups: &[&str]) -> String {
         let claims = Cognito::access(user, groups, CLIENT, Timestamp::from_millis(now() * 1_000));
         self.setup.issuer.issue(&claims).unwrap().expose().to_owned()
     }
 
-    pub async fn authorize(&self, token: &str, body: Value) -> Reply {
+    pub(crate) async fn authorize(&self, token: &str, body: Value) -> Reply {
         self.post("/authorize", token, body).await
     }
 
-    pub async fn post(&self, path: &str, token: &str, body: Value) -> Reply {
+    pub(crate) async fn post(&self, path: &str, token: &str, body: Value) -> Reply {
         let request = self.client.post(format!("http://{}{path}", self.decisions));
         let request = request.header("content-type", "application/json").body(body.to_string());
         let request = if token.is_empty() { request } else { request.bearer_auth(token) };
@@ -155,16 +155,16 @@ impl Service {
     }
 
     /// A request that a test puts together itself.
-    pub fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+    pub(crate) fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
         self.client.request(method.parse().unwrap(), format!("http://{}{path}", self.decisions))
     }
 
-    pub async fn operations(&self, path: &str) -> Reply {
+    pub(crate) async fn operations(&self, path: &str) -> Reply {
         reply(self.client.get(format!("http://{}{path}", self.operations)).send().await.unwrap()).await
     }
 
     /// The value of a metric's line that begins so; 0 where there is none.
-    pub async fn metric(&self, line: &str) -> f64 {
+    pub(crate) async fn metric(&self, line: &str) -> f64 {
         let url = format!("http://{}/metrics", self.operations);
         let text = self.client.get(url).send().await.unwrap().text().await.unwrap();
         let value =
@@ -173,7 +173,7 @@ impl Service {
     }
 
     /// The next line of the program log with this message.
-    pub fn line(&self, message: &str) -> Value {
+    pub(crate) fn line(&self, message: &str) -> Value {
         let deadline = Instant::now() + PATIENCE;
         let mut seen = Vec::new();
         loop {
@@ -187,7 +187,7 @@ impl Service {
     }
 
     /// Asks until the answer is as wanted.
-    pub async fn until(&self, token: &str, body: Value, wanted: impl Fn(&Reply) -> bool) -> Reply {
+    pub(crate) async fn until(&self, token: &str, body: Value, wanted: impl Fn(&Reply) -> bool) -> Reply {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let reply = self.authorize(token, body.clone()).await;
@@ -202,14 +202,14 @@ impl Service {
         }
     }
 
-    pub fn signal(&self, signal: &str) {
+    pub(crate) fn signal(&self, signal: &str) {
         let sent =
             Command::new("kill").args([format!("-{signal}"), self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
     }
 
     /// Waits until the program has ended, and gives its exit code; none after a signal.
-    pub fn ended(&mut self) -> Option<i32> {
+    pub(crate) fn ended(&mut self) -> Option<i32> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -221,7 +221,7 @@ impl Service {
     }
 
     /// The decision log, line by line.
-    pub fn records(&self) -> Vec<Value> {
+    pub(crate) fn records(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(self.setup.path("decisions.jsonl")).unwrap_or_default();
         text.lines()
             .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
@@ -230,7 +230,7 @@ impl Service {
 }
 
 impl Service {
-    pub fn asker(&self, token: &str) -> Asker {
+    pub(crate) fn asker(&self, token: &str) -> Asker {
         let url = format!("http://{}/authorize", self.decisions);
         Asker { client: self.client.clone(), url, token: token.to_owned() }
     }
@@ -238,7 +238,7 @@ impl Service {
 
 impl Asker {
     /// The reply to [`update`], if the program is there to give one.
-    pub async fn ask(&self) -> Option<Reply> {
+    pub(crate) async fn ask(&self) -> Option<Reply> {
         let request =
             self.client.post(&self.url).bearer_auth(&self.token).header("content-type", "application/json");
         let response = request.body(update().to_string()).send().await.ok()?;
@@ -257,7 +257,7 @@ impl Drop for Service {
 
 impl Reply {
     /// The decision with its reason, or the problem's code.
-    pub fn outcome(&self) -> String {
+    pub(crate) fn outcome(&self) -> String {
         match self.status {
             200 => format!(
                 "{} {}",
@@ -269,7 +269,7 @@ impl Reply {
     }
 }
 
-pub async fn reply(response: reqwest::Response) -> Reply {
+pub(crate) async fn reply(response: reqwest::Response) -> Reply {
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let bytes = response.bytes().await.unwrap();
     let body = serde_json::from_slice(&bytes)
@@ -278,13 +278,13 @@ pub async fn reply(response: reqwest::Response) -> Reply {
 }
 
 /// Seconds since 1970.
-pub fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     i64::try_from(since_1970.as_secs()).unwrap()
 }
 
 /// `updateProduct` on product `p-42`, which nothing else is said of.
-pub fn update() -> Value {
+pub(crate) fn update() -> Value {
     json!({"action": "updateProduct", "resource": {"type": "Product", "id": "p-42"}})
 }
 

@@ -1,13 +1,32 @@
 //! The one integration binary: the library and the program as their users meet them.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::string_slice,
+    clippy::pedantic,
+    clippy::wildcard_enum_match_arm,
+    reason = "tests stand in for the world: they write files, read clocks and take texts apart"
+)]
+
+#[cfg(test)]
 mod architecture;
+#[cfg(test)]
 mod audit;
+#[cfg(test)]
 mod authorize;
+#[cfg(test)]
 mod cli;
+#[cfg(test)]
 mod corpus;
+#[cfg(test)]
 mod evaluation;
+#[cfg(test)]
 mod harness;
+#[cfg(test)]
 mod hostile;
+#[cfg(test)]
 mod lifecycle;
+#[cfg(test)]
 mod reload;
+#[cfg(test)]
 mod tokens;
