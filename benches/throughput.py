@@ -18,7 +18,7 @@ import time
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-ROUNDS, SECONDS, CONNECTIONS = 7, 4, 64
+ROUNDS, SECONDS, CONNECTIONS = 5, 3, 64
 ISSUER = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_BENCH"
 BODY = {
     "action": "updateProduct",

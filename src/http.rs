@@ -135,7 +135,7 @@ impl Api {
 
 /// The routes of the decision API.
 pub fn router(api: Arc<Api>) -> Router {
-    let traced = trace::Traced::new(api.clock().clone(), api.metrics().clone(), &api.limits);
+    let traced = Arc::new(trace::Traced::new(api.clock().clone(), api.metrics().clone(), &api.limits));
     Router::new()
         .route(authorize::PATH, post(authorize::authorize))
         .route(batch::PATH, post(batch::authorize))

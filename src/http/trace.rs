@@ -5,6 +5,7 @@ use std::any::Any;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -83,7 +84,11 @@ impl Drop for InFlight<'_> {
 }
 
 /// Runs a request for a decision.
-pub(super) async fn decision(State(traced): State<Traced>, mut request: Request, next: Next) -> Response {
+pub(super) async fn decision(
+    State(traced): State<Arc<Traced>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let facts = Facts::new(request.headers(), traced.clock.now());
     request.extensions_mut().insert(facts.clone());
     let line = LogLine::of(&request);

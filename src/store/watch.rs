@@ -99,7 +99,8 @@ impl Watch {
     fn watcher(&self) -> notify::Result<Debouncer<RecommendedWatcher, RecommendedCache>> {
         let events = Arc::clone(&self.events);
         // Events carry absolute paths.
-        let roots = self.files.roots().chain(self.configuration.as_deref()).map(std::path::absolute);
+        // Not the configuration's folder either: the poll finds a changed palisade.toml soon enough.
+        let roots = self.files.roots().map(std::path::absolute);
         let roots = roots.collect::<Result<Vec<_>, _>>()?;
         let of_interest = roots.clone();
         let mut watcher = new_debouncer(DEBOUNCE, None, move |result: DebounceEventResult| {
@@ -112,8 +113,11 @@ impl Watch {
                 events.notify_one();
             }
         })?;
-        // A root that is a file, or a link that is turned to another folder, changes in its parent.
-        for parent in roots.iter().filter_map(|root| root.parent()) {
+        // A root that is a file, or a link that is turned to another folder, changes in its parent. A
+        // plain folder is watched itself: what stands beside it, the decision log perhaps, is written
+        // all the time.
+        let elsewhere = roots.iter().filter(|root| !root.is_dir() || root.is_symlink());
+        for parent in elsewhere.filter_map(|root| root.parent()) {
             watcher.watch(parent, RecursiveMode::NonRecursive)?;
         }
         for root in roots.iter().filter(|root| root.is_dir()) {
