@@ -58,7 +58,7 @@ async fn a_log_that_takes_nothing_withholds_answers_and_blocks_nobody() {
     let service = Setup::new().start_with(|command| {
         let (reader, writer) = std::io::pipe().unwrap();
         std::mem::forget(reader);
-        command.env("PALISADE__AUDIT__SINK", "stdout").stdout(writer);
+        command.env("PALISADE__AUDIT__SINK", "stdout").env("PALISADE__AUDIT__STALL", "250ms").stdout(writer);
     });
     let alice = service.token("alice", &["admin"]);
     let withheld = service.until(&alice, update(), |reply| reply.status != 200).await;

@@ -13,7 +13,9 @@ async fn a_service_that_is_told_to_stop_says_so_finishes_and_exits_with_zero() {
         command.env("PALISADE__SERVER__DRAIN", "1s");
     });
     let alice = service.token("alice", &["admin"]);
-    assert_eq!(service.operations("/readyz").await.status, 200);
+    while service.operations("/readyz").await.status != 200 {
+        tokio::task::yield_now().await;
+    }
     assert_eq!(service.operations("/livez").await.status, 200);
     service.signal("TERM");
     service.line("draining");
