@@ -6,6 +6,7 @@ mod case;
 mod check;
 mod claims;
 pub mod compile;
+mod depth;
 mod entities;
 pub mod explain;
 mod extension;

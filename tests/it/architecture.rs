@@ -43,6 +43,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("mimalloc", &["main.rs"]),
     ("notify", &["store/watch.rs"]),
     ("notify_debouncer_full", &["store/watch.rs"]),
+    ("pin_project_lite", &["http"]),
     ("prometheus_client", &["telemetry"]),
     ("quick_cache", &["identity/cache.rs", "cedar/snapshot.rs"]),
     ("reqwest", &["identity"]),
