@@ -26,6 +26,7 @@ mod schema;
 pub mod snapshot;
 pub mod sources;
 mod statements;
+mod vocabulary;
 mod wording;
 
 pub use compile::{Compiled, compile};
@@ -33,3 +34,4 @@ pub use given::Given;
 pub use live::{Publisher, Snapshots};
 pub use snapshot::Snapshot;
 pub use sources::{ForbidErrors, Revision, Settings, Source, Sources};
+pub use vocabulary::ActionName;

@@ -14,7 +14,7 @@ use super::schema::{Action, EntityType, Extension, Type};
 use crate::model::{EntityDescription, EntityReference, Question, Refusal, RefusalCode, Timestamp};
 
 /// Members of the context that only the server fills in.
-const SERVER_CONTEXT: [&str; 3] = ["now", "token", "caller"];
+pub(super) const SERVER_CONTEXT: [&str; 3] = ["now", "token", "caller"];
 
 /// A request in Cedar's form, every part of it judged.
 #[derive(Debug)]
