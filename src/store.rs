@@ -7,6 +7,7 @@ use serde::Deserialize;
 use crate::cedar::ForbidErrors;
 use crate::model::status::WeakSetting;
 
+pub mod edits;
 pub mod files;
 mod fingerprint;
 pub mod reload;
@@ -17,6 +18,7 @@ pub mod test_files;
 mod walk;
 mod watch;
 
+pub use edits::Edits;
 pub use files::Files;
 pub use reload::{ConfigurationFile, Loaded, Reloads};
 pub use test_files::{TestFiles, TestTexts};

@@ -91,6 +91,7 @@ pub fn run(plan: &Plan<'_>, terms: &Terms) -> Report {
             let failed = failure.is_some();
             report.note(&case, failure);
             if failed && terms.fail_fast {
+                report.stopped = true;
                 return report;
             }
         }

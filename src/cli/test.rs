@@ -19,9 +19,7 @@ mod annotations;
 mod json;
 mod junit;
 mod tree;
-
-/// Where tests are looked for, beside the configuration.
-const DEFAULT_PATH: &str = "tests/policies";
+mod watch;
 
 /// Which tests, and how they are run.
 #[derive(Debug, clap::Args)]
@@ -39,6 +37,9 @@ pub(super) struct Args {
     /// A run without a single case is good.
     #[arg(long)]
     allow_empty: bool,
+    /// Run again after every save, until it is ended.
+    #[arg(long)]
+    watch: bool,
     /// Write the results to this file in JUnit's format too.
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
@@ -92,19 +93,22 @@ pub(super) fn run(shell: &Shell, args: &Args) -> Exit {
             return Exit::Failed;
         }
     };
+    if args.watch {
+        return watch::run(shell, args, &filter);
+    }
     match shell.configuration() {
-        Ok(configuration) => once(shell, args, &configuration, filter),
+        Ok(configuration) => once(shell, args, &configuration, &filter),
         Err(exit) => exit,
     }
 }
 
 /// Runs everything once and prints it.
-fn once(shell: &Shell, args: &Args, configuration: &Configuration, filter: Filter) -> Exit {
+fn once(shell: &Shell, args: &Args, configuration: &Configuration, filter: &Filter) -> Exit {
     if let Some(missing) = args.paths.iter().find(|path| !path.exists()) {
         render::failure(&format!("there is no `{}`", missing.display()), None);
         return Exit::Failed;
     }
-    let terms = Terms { filter, now: Clock::machine().now().wall, fail_fast: args.fail_fast };
+    let terms = Terms { filter: filter.clone(), now: Clock::machine().now().wall, fail_fast: args.fail_fast };
     let run = match on_a_known_stack(|| judge(configuration, &test_files(configuration, args), &terms)) {
         Ok(run) => run,
         Err(why) => {
@@ -142,9 +146,8 @@ fn exit(run: &Run, args: &Args) -> Exit {
 
 fn test_files(configuration: &Configuration, args: &Args) -> TestFiles {
     let limits = configuration.config.limits.clone();
-    let default = configuration.base.join(DEFAULT_PATH);
     match args.paths.as_slice() {
-        [] if default.exists() => TestFiles::new(&configuration.base, &[default], limits),
+        [] => TestFiles::of_project(&configuration.base, limits),
         paths => TestFiles::new(&configuration.base, paths, limits),
     }
 }

@@ -75,7 +75,7 @@ impl Files {
     }
 
     /// The folders and files that are read.
-    pub(super) fn roots(&self) -> impl Iterator<Item = &Path> {
+    pub fn roots(&self) -> impl Iterator<Item = &Path> {
         [&self.config.dir, &self.config.schema].into_iter().chain(&self.config.entities).map(PathBuf::as_path)
     }
 

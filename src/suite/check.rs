@@ -42,8 +42,6 @@ pub(super) fn names<'a>(
     resources: impl Iterator<Item = &'a Resource>,
 ) -> Result<(), Vec<Finding>> {
     let mut findings = Vec::new();
-    let error =
-        |path: &Arc<str>, place: Place, message: String| Finding::error(path, "test", message).at(place);
     let refused = match &table.asks {
         Asks::Each(_, Expected::Refused(code)) => Some(*code),
         Asks::Each(_, Expected::Answer(_) | Expected::Cedar { .. }) | Asks::May => None,
@@ -57,7 +55,7 @@ pub(super) fn names<'a>(
         let named = table.contexts.0.iter().map(|(action, _)| action);
         for action in of_asks.iter().chain(listed).chain(named) {
             if let Err(refusal) = snapshot.check_action(&action.value) {
-                findings.push(error(path, action.place, refusal.detail));
+                findings.push(Finding::error(path, "unknown-action", refusal.detail).at(action.place));
             }
         }
     }
@@ -65,7 +63,7 @@ pub(super) fn names<'a>(
         for resource in resources {
             if let Err(refusal) = snapshot.check_type(&resource.entity.type_name) {
                 let message = format!("the resource `{}`: {}", resource.name, refusal.detail);
-                findings.push(error(&resource.path, resource.place, message));
+                findings.push(Finding::error(&resource.path, "unknown-type", message).at(resource.place));
             }
         }
     }
@@ -78,7 +76,7 @@ pub(super) fn names<'a>(
             if !snapshot.policy_ids().any(|known| *known == id.value) {
                 let known = snapshot.policy_ids().map(|id| &**id);
                 let message = format!("there is no policy `{}`{}", id.value, did_you_mean(&id.value, known));
-                findings.push(error(path, id.place, message));
+                findings.push(Finding::error(path, "unknown-policy", message).at(id.place));
             }
         }
     }
@@ -146,7 +144,7 @@ impl<'a> Check<'a> {
                                 "no action applies to `{}` and resources of type `{}`",
                                 asker.name, resource.entity.type_name
                             );
-                            findings.push(self.error(asker.row.place, message));
+                            findings.push(self.error("nothing-asked", asker.row.place, message));
                         }
                     }
                 }
@@ -156,7 +154,8 @@ impl<'a> Check<'a> {
             Some(left) => *room = left,
             None => {
                 let message = format!("with this test there are more than {MOST_CASES} cases");
-                findings.push(self.error(self.test.place, message).help("name fewer of each"));
+                findings
+                    .push(self.error("too-many-cases", self.test.place, message).help("name fewer of each"));
             }
         }
         if judged {
@@ -170,7 +169,7 @@ impl<'a> Check<'a> {
         for (action, _) in &self.table.contexts.0 {
             if self.snapshot.action_name(&action.value).is_some_and(|full| !asked.contains(&full)) {
                 let message = format!("the test does not ask about `{}`", action.value);
-                findings.push(self.error(action.place, message));
+                findings.push(self.error("unused-context", action.place, message));
             }
         }
         // Elsewhere an action is told all of the context, and refuses what it does not take.
@@ -182,13 +181,13 @@ impl<'a> Check<'a> {
                     "none of the actions takes `context.{member}`{}",
                     did_you_mean(member, taken.iter().copied())
                 );
-                findings.push(self.error(self.test.place, message));
+                findings.push(self.error("unused-context", self.test.place, message));
             }
         }
         findings
     }
 
-    fn error(&self, place: Place, message: String) -> Finding {
-        Finding::error(self.path, "test", message).at(place)
+    fn error(&self, code: &'static str, place: Place, message: String) -> Finding {
+        Finding::error(self.path, code, message).at(place)
     }
 }

@@ -60,6 +60,7 @@ impl Expected {
                 let by = if reason.is_empty() { String::new() } else { format!(" by {}", listed(reason)) };
                 let errors = match errors {
                     0 => String::new(),
+                    1 => " with 1 error".to_owned(),
                     errors => format!(" with {errors} errors"),
                 };
                 format!("{}{by}{errors}", decision.as_str())
@@ -85,7 +86,7 @@ impl Expected {
                 }
                 if *errors != evaluation.errors.len() {
                     let got = evaluation.errors.len();
-                    differences.push(format!("{got} policies could not be evaluated, not {errors}"));
+                    differences.push(format!("policies that could not be evaluated: {got}, not {errors}"));
                 }
                 differences
             }

@@ -136,33 +136,33 @@ impl Judge<'_> {
             let time = Timestamp::parse(&now.value);
             if time.is_none() {
                 let message = format!("`{}` is no time", now.value);
-                findings.push(self.error(now.place, message).help("write `2026-11-23T09:30:00Z`"));
+                findings
+                    .push(self.error("test-time", now.place, message).help("write `2026-11-23T09:30:00Z`"));
             }
             time
         });
-        let shape = self.shape(&written).map_err(|finding| findings.push(*finding)).ok();
+        let shape = self.shape(&written).map_err(|finding| vec![*finding])?;
         let (rows, asks) = match shape {
-            Some(Shape::Each(expected)) => {
+            Shape::Each(expected) => {
                 let rows = self.needed(written.principals, "principals", &written.name, &mut findings);
                 let actions = self.needed(written.actions, "actions", &written.name, &mut findings);
                 let rows = rows.into_iter().map(|name| (name, Vec::new())).collect();
                 (rows, Asks::Each(actions, expected))
             }
-            Some(Shape::May(rows)) => (rows, Asks::May),
-            None => (Vec::new(), Asks::May),
+            Shape::May(rows) => (rows, Asks::May),
         };
         let mut principals = Vec::with_capacity(rows.len());
         for (name, may) in rows {
             match self.names.principal(&name.value) {
                 Ok(principal) => principals.push(Row { principal, place: name.place, may }),
-                Err(message) => findings.push(self.error(name.place, message)),
+                Err(message) => findings.push(self.error("unknown-fixture", name.place, message)),
             }
         }
         let mut resources = Vec::new();
         for name in self.needed(written.resources, "resources", &written.name, &mut findings) {
             match self.names.resource(&name.value) {
                 Ok(resource) => resources.push(resource),
-                Err(message) => findings.push(self.error(name.place, message)),
+                Err(message) => findings.push(self.error("unknown-fixture", name.place, message)),
             }
         }
         if !findings.is_empty() {
@@ -182,7 +182,8 @@ impl Judge<'_> {
 
     /// Which of the forms a test has, and that its parts go together.
     fn shape(&self, written: &WrittenTest) -> Result<Shape, Box<Finding>> {
-        let fault = |message: &str| Box::new(self.error(written.name.place, message.to_owned()));
+        let fault =
+            |message: &str| Box::new(self.error("test-shape", written.name.place, message.to_owned()));
         let of_answers = written.reason.is_some()
             || written.policies.is_some()
             || written.policies_include.is_some()
@@ -220,7 +221,7 @@ impl Judge<'_> {
         let policies = match (written.policies.clone(), written.policies_include.clone()) {
             (Some(_), Some(_)) => {
                 let message = "`policies` are exact: `policies_include` beside them says nothing";
-                return Err(Box::new(self.error(written.name.place, message.to_owned())));
+                return Err(Box::new(self.error("test-shape", written.name.place, message.to_owned())));
             }
             (Some(exactly), None) => Determining::Exactly(exactly),
             (None, Some(including)) => Determining::Including(including),
@@ -238,7 +239,7 @@ impl Judge<'_> {
                     decision.as_str(),
                     reason.value.as_str()
                 );
-                return Err(Box::new(self.error(reason.place, message)));
+                return Err(Box::new(self.error("impossible-answer", reason.place, message)));
             }
         }
         let reason = written.reason.as_ref().map(|reason| reason.value);
@@ -255,13 +256,14 @@ impl Judge<'_> {
     ) -> Vec<Name> {
         let list = list.unwrap_or_default();
         if list.is_empty() {
-            findings.push(self.error(test.place, format!("the test names no `{member}`")));
+            let message = format!("the test names no `{member}`");
+            findings.push(self.error("test-shape", test.place, message));
         }
         list
     }
 
-    fn error(&self, place: Place, message: String) -> Finding {
-        Finding::error(self.path, "test", message).at(place)
+    fn error(&self, code: &'static str, place: Place, message: String) -> Finding {
+        Finding::error(self.path, code, message).at(place)
     }
 }
 

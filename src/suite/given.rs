@@ -32,7 +32,7 @@ impl GivenTest {
         let WrittenCedarTest { name, request, entities, decision, reason, num_errors } = written.value;
         if let Json::String(file) = &entities.value {
             let message = format!("the entities stand in another file, `{file}`");
-            let finding = Finding::error(path, "test", message).at(entities.place);
+            let finding = Finding::error(path, "test-entities", message).at(entities.place);
             return Err(vec![finding.help("write them into the test")]);
         }
         let Placed { value: WrittenRequest { principal, action, resource, context }, place } = request;

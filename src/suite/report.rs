@@ -17,6 +17,8 @@ pub struct Report {
     pub files: Vec<FileReport>,
     /// What is wrong with the files themselves.
     pub findings: Vec<Finding>,
+    /// Whether the run ended at its first failure.
+    pub stopped: bool,
 }
 
 /// One file.
@@ -89,7 +91,7 @@ pub struct Count {
 impl Report {
     /// A report of nothing yet but what is wrong with the files.
     pub fn of(plan: &Plan<'_>) -> Self {
-        Self { files: Vec::new(), findings: plan.findings().to_vec() }
+        Self { findings: plan.findings().to_vec(), ..Self::default() }
     }
 
     /// Notes how a case came out: a failure, or none. Cases come in the order of their plan.

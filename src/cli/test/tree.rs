@@ -24,22 +24,26 @@ pub(super) fn print(run: &Run) {
     let findings = if report.findings.is_empty() {
         String::new()
     } else {
-        format!(", {}", render::count(&report.findings))
+        format!("; {} in the files", render::count(&report.findings))
     };
+    if report.stopped {
+        println!("stopped at the first failure");
+    }
     println!("{}{findings}", counted(report.count()));
 }
 
 fn print_file(file: &FileReport) {
     println!("{}: {}", plain(&file.path), counted(file.count()));
     for test in file.tests.iter().filter(|test| !test.failures.is_empty() || test.skipped.is_some()) {
-        print_test(test);
+        print_test(test, &file.path);
     }
 }
 
-fn print_test(test: &TestReport) {
-    let place = format!("({}:{})", test.place.line, test.place.column);
+fn print_test(test: &TestReport, path: &str) {
+    let place = format!("{FAINT}{}:{}:{}{FAINT:#}", plain(path), test.place.line, test.place.column);
     if let Some(why) = &test.skipped {
-        println!("  {FAINT}- {}{FAINT:#} {place}: skipped: {}", plain(&test.name), plain(why));
+        println!("  - {} {place}", plain(&test.name));
+        println!("    skipped: {}", plain(why));
     }
     if test.failures.is_empty() {
         return;
