@@ -31,6 +31,7 @@ pub mod sources;
 mod statements;
 mod typed;
 mod verdict;
+mod vocabulary;
 mod wording;
 
 pub use compile::{Compiled, compile};
@@ -38,3 +39,4 @@ pub use given::Given;
 pub use live::{Publisher, Snapshots};
 pub use snapshot::Snapshot;
 pub use sources::{ForbidErrors, Revision, Settings, Source, Sources};
+pub use vocabulary::ActionName;
