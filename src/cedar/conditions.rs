@@ -7,12 +7,18 @@
 use std::ops::Range;
 use std::str::FromStr;
 
-use cedar_policy::{EvalResult, Expression, eval_expression};
+use cedar_policy::{Entities, EvalResult, Expression, Request, eval_expression};
 
-use super::case::Case;
 use super::lexer::tokens_in;
 use super::readings::Reading;
 use super::statements::{ClauseKind, ClauseText, PolicyText};
+
+/// What conditions are judged against: a request in the engine's form.
+#[derive(Debug)]
+pub(super) struct Scene {
+    pub(super) request: Request,
+    pub(super) entities: Entities,
+}
 
 /// One operand, or the whole body where it cannot be taken apart.
 #[derive(Debug)]
@@ -50,9 +56,9 @@ impl Condition {
     ///
     /// # Errors
     /// It cannot be evaluated, in the engine's words.
-    pub(super) fn is_met(&self, case: &Case) -> Result<bool, String> {
+    pub(super) fn is_met(&self, scene: &Scene) -> Result<bool, String> {
         let expression = self.expression.as_ref().map_err(Clone::clone)?;
-        match eval_expression(&case.request, &case.entities, expression) {
+        match eval_expression(&scene.request, &scene.entities, expression) {
             Ok(EvalResult::Bool(holds)) => Ok(holds == (self.clause == ClauseKind::When)),
             Ok(_) => Err("type error: expected a boolean".to_owned()),
             Err(error) => Err(error.to_string()),

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::Snapshot;
 use super::case::Case;
+use super::conditions::Scene;
 use super::policies::PolicyInfo;
 use super::principal::Principal;
 use crate::model::{Evaluation, Identity, Record, TokenUse};
@@ -19,9 +20,9 @@ mod near_misses;
 
 pub use failed_part::{FailedPart, Part, Seen};
 pub use hints::{Hint, HintCode};
-use hints::Circumstances;
-use near_misses::NearMisses;
+
 pub use near_misses::NearMiss;
+use near_misses::NearMisses;
 
 /// The principal as Palisade saw it, the policies that determined the decision, and what to do
 /// where another one was expected.
@@ -102,30 +103,32 @@ pub struct ExplainedError {
     pub message: String,
 }
 
+/// A request that was evaluated, and everything that it was evaluated under.
+pub(super) struct Circumstances<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) identity: &'a Identity,
+    pub(super) principal: &'a Principal,
+    pub(super) case: &'a Case<'a>,
+    pub(super) scene: Scene,
+}
+
 /// Puts the explanation of one evaluation together.
-pub(super) fn explanation(
-    snapshot: &Snapshot,
-    identity: &Identity,
-    principal: &Principal,
-    case: &Case,
-    evaluation: &Evaluation,
-) -> Explanation {
+pub(super) fn explanation(around: &Circumstances<'_>, evaluation: &Evaluation) -> Explanation {
     let error = |error: &crate::model::PolicyError| ExplainedError {
         policy: Arc::clone(&error.policy),
         message: error.text.clone(),
     };
-    let NearMisses { told: near_misses, unexamined } = NearMisses::of(snapshot, case, evaluation);
-    let around = Circumstances { snapshot, identity, principal, case };
+    let NearMisses { told: near_misses, unexamined } = NearMisses::of(around, evaluation);
     Explanation {
-        principal: explained_principal(identity, principal),
+        principal: explained_principal(around.identity, around.principal),
         policies: evaluation
             .policies
             .iter()
-            .filter_map(|id| snapshot.policies.get(id))
+            .filter_map(|id| around.snapshot.policies.get(id))
             .map(explained_policy)
             .collect(),
         errors: evaluation.errors.iter().map(error).collect(),
-        hints: hints::of_near_misses(&around, &near_misses),
+        hints: hints::of_near_misses(around, &near_misses),
         near_misses,
         unexamined,
     }

@@ -10,7 +10,7 @@ use super::Source;
 use super::compile::on_a_big_stack;
 use super::conditions::{Condition, conditions};
 use super::policies::{Policies, PolicyInfo};
-use super::scope::Scope;
+use super::scope_parts::ScopeParts;
 use super::statements::{self, PolicyText};
 use crate::model::{Finding, Place};
 
@@ -25,7 +25,7 @@ pub(super) struct Outline {
 pub(super) struct Outlined {
     pub(super) id: Arc<str>,
     pub(super) effect: Effect,
-    pub(super) scope: Scope,
+    pub(super) scope: ScopeParts,
     /// Whether it is a link: then its text has slots, and is that of other links too.
     pub(super) is_link: bool,
     pub(super) written: Arc<Written>,
@@ -88,7 +88,7 @@ impl Outlined {
         Some(Self {
             id: Arc::clone(&info.id),
             effect: info.effect,
-            scope: Scope::of(policy),
+            scope: ScopeParts::of(policy),
             is_link: info.template.is_some(),
             written,
         })

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use cedar_policy::{EntityUid, EvalResult, Expression, eval_expression};
 
-use super::case::Case;
+use super::conditions::Scene;
 use super::lexer::{Kind, Token, tokens_in};
 
 /// More of them in one condition are not shown: nobody would read them.
@@ -25,8 +25,8 @@ pub(super) struct Reading {
     pub(super) span: Range<usize>,
     /// The variable, and longer and longer beginnings of the path.
     steps: Vec<Step>,
-    /// The test at the end of the path.
-    test: Option<Step>,
+    /// What a `has` at the end of the path asks for.
+    tested: Option<Step>,
     /// Whether the condition asks what the entity stands in.
     pub(super) asks_ancestors: bool,
 }
@@ -98,26 +98,25 @@ impl Reading {
             steps.push(step);
             rest = behind;
         }
-        let mut test = None;
+        let mut tested = None;
         if let Some((name, behind)) = tested_name(rest) {
-            test = step(end_of(rest, behind), name);
+            tested = step(end_of(rest, behind), name);
             rest = behind;
         }
-        let is_context = variable.is_word("context") && steps.len() == 1 && test.is_none();
-        let end = test.as_ref().or(steps.last()).map(|last| last.end).filter(|_| !is_context);
+        let is_context = variable.is_word("context") && steps.len() == 1 && tested.is_none();
+        let end = tested.as_ref().or(steps.last()).map(|last| last.end).filter(|_| !is_context);
         let reading = end.map(|end| Self {
             span: variable.start..end,
             steps,
-            test,
+            tested,
             asks_ancestors: rest.first().is_some_and(|next| next.is_word("in")),
         });
         (reading, rest)
     }
 
     /// What it comes to in a request; nothing where it cannot be told.
-    pub(super) fn look(&self, case: &Case) -> Option<Sight> {
-        let evaluate =
-            |step: &Step| eval_expression(&case.request, &case.entities, &step.expression).ok();
+    pub(super) fn look(&self, scene: &Scene) -> Option<Sight> {
+        let evaluate = |step: &Step| eval_expression(&scene.request, &scene.entities, &step.expression).ok();
         let mut holder = self.span.start..self.span.start;
         let mut value = None;
         for step in &self.steps {
@@ -127,20 +126,19 @@ impl Reading {
             }
             holder.end = step.end;
         }
-        let Some(test) = &self.test else { return value.map(Sight::Value) };
-        match evaluate(test)? {
-            EvalResult::Bool(false) => {
-                Some(Sight::Absent { holder, name: test.name.clone(), is_tested: true })
-            }
-            value => Some(Sight::Value(value)),
+        let Some(tested) = &self.tested else { return value.map(Sight::Value) };
+        let has_it = evaluate(tested)?;
+        if has_it == EvalResult::Bool(false) {
+            return Some(Sight::Absent { holder, name: tested.name.clone(), is_tested: true });
         }
+        Some(Sight::Value(has_it))
     }
 }
 
 /// What an entity stands in, sorted.
-pub(super) fn ancestors(case: &Case, uid: &EntityUid) -> Vec<String> {
+pub(super) fn ancestors(scene: &Scene, uid: &EntityUid) -> Vec<String> {
     let mut ancestors: Vec<_> =
-        case.entities.ancestors(uid).into_iter().flatten().map(ToString::to_string).collect();
+        scene.entities.ancestors(uid).into_iter().flatten().map(ToString::to_string).collect();
     ancestors.sort_unstable();
     ancestors
 }
@@ -213,7 +211,10 @@ mod tests {
     use super::*;
 
     fn readings(text: &str) -> Vec<&str> {
-        Reading::all(text, 0..text.len()).iter().map(|reading| text.get(reading.span.clone()).unwrap()).collect()
+        Reading::all(text, 0..text.len())
+            .iter()
+            .map(|reading| text.get(reading.span.clone()).unwrap())
+            .collect()
     }
 
     #[test]
@@ -221,11 +222,20 @@ mod tests {
         for (text, expected) in [
             ("resource.status == \"draft\"", vec!["resource.status"]),
             ("principal.groups.contains(context.group)", vec!["principal.groups", "context.group"]),
-            ("context has ip && context.ip.isInRange(ip(\"10.0.0.0/8\"))", vec!["context has ip", "context.ip"]),
+            (
+                "context has ip && context.ip.isInRange(ip(\"10.0.0.0/8\"))",
+                vec!["context has ip", "context.ip"],
+            ),
             ("resource.owner.manager == principal", vec!["resource.owner.manager", "principal"]),
-            ("resource has owner.name.first || resource has \"a b\"", vec!["resource has owner.name.first", "resource has \"a b\""]),
+            (
+                "resource has owner.name.first || resource has \"a b\"",
+                vec!["resource has owner.name.first", "resource has \"a b\""],
+            ),
             ("resource[\"a b\"].c < 1", vec!["resource[\"a b\"].c"]),
-            ("resource.hasTag(\"k\") && resource.getTag(\"k\") == 1", vec!["resource.hasTag(\"k\")", "resource.getTag(\"k\")"]),
+            (
+                "resource.hasTag(\"k\") && resource.getTag(\"k\") == 1",
+                vec!["resource.hasTag(\"k\")", "resource.getTag(\"k\")"],
+            ),
             ("resource.status == resource.status", vec!["resource.status"]),
             ("{principal: 1}.principal == Shop::principal::\"x\" && [1] has context", vec![]),
             ("context == {} && \"resource.a\" == \"\"", vec![]),

@@ -1,37 +1,24 @@
-//! The scope of a policy: the principals, actions and resources that it is for, and which of the
-//! three a request is outside of.
+//! The three parts of a policy's scope: which of them a request is outside of, and where in its
+//! file each is written.
 
 use std::ops::Range;
 
-use cedar_policy::{
-    ActionConstraint, Entities, EntityTypeName, EntityUid, Policy, PrincipalConstraint, Request,
-    ResourceConstraint,
-};
+use cedar_policy::{ActionConstraint, EntityUid, Policy};
 
-use super::case::Case;
 use super::lexer::tokens_in;
 use super::schema::Action;
+use super::scope::{Constraint, Standing};
 use super::statements::PolicyText;
 
-/// The three constraints of one policy, the slots of a link filled in.
+/// The scope of one policy, the slots of a link filled in.
 #[derive(Debug)]
-pub(super) struct Scope {
+pub(super) struct ScopeParts {
     pub(super) principal: Constraint,
     pub(super) action: ActionConstraint,
     pub(super) resource: Constraint,
 }
 
-/// What a scope asks of the principal or of the resource.
-#[derive(Debug)]
-pub(super) enum Constraint {
-    Any,
-    Eq(EntityUid),
-    In(EntityUid),
-    Is(EntityTypeName),
-    IsIn(EntityTypeName, EntityUid),
-}
-
-/// A part of a scope; those that are of most interest when a request is outside of them come first.
+/// One of the three; those that are of most interest when a request is outside of them come first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum ScopePart {
     Principal,
@@ -39,66 +26,35 @@ pub(super) enum ScopePart {
     Action,
 }
 
-impl Scope {
+impl ScopeParts {
     /// The scope of a policy, static or linked.
     pub(super) fn of(policy: &Policy) -> Self {
-        let principal = match policy.principal_constraint() {
-            PrincipalConstraint::Any => Constraint::Any,
-            PrincipalConstraint::Eq(uid) => Constraint::Eq(uid),
-            PrincipalConstraint::In(uid) => Constraint::In(uid),
-            PrincipalConstraint::Is(name) => Constraint::Is(name),
-            PrincipalConstraint::IsIn(name, uid) => Constraint::IsIn(name, uid),
-        };
-        let resource = match policy.resource_constraint() {
-            ResourceConstraint::Any => Constraint::Any,
-            ResourceConstraint::Eq(uid) => Constraint::Eq(uid),
-            ResourceConstraint::In(uid) => Constraint::In(uid),
-            ResourceConstraint::Is(name) => Constraint::Is(name),
-            ResourceConstraint::IsIn(name, uid) => Constraint::IsIn(name, uid),
-        };
-        Self { principal, action: policy.action_constraint(), resource }
+        Self {
+            principal: policy.principal_constraint().into(),
+            action: policy.action_constraint(),
+            resource: policy.resource_constraint().into(),
+        }
     }
 
-    /// Whether the request is within all three parts.
-    pub(super) fn admits(&self, case: &Case) -> bool {
-        let Case { request, entities, .. } = case;
-        self.admits_principal(request, entities)
-            && self.admits_resource(request, entities)
-            && self.admits_action(request, entities)
-    }
-
-    /// The parts that the request is outside of.
-    pub(super) fn outside(&self, case: &Case) -> Vec<ScopePart> {
-        let Case { request, entities, .. } = case;
+    /// The parts that a request is outside of.
+    pub(super) fn outside(
+        &self,
+        principal: &Standing<'_, impl Fn(&EntityUid) -> bool>,
+        action: &Action,
+        resource: &Standing<'_, impl Fn(&EntityUid) -> bool>,
+    ) -> Vec<ScopePart> {
         let parts = [
-            (ScopePart::Principal, self.admits_principal(request, entities)),
-            (ScopePart::Resource, self.admits_resource(request, entities)),
-            (ScopePart::Action, self.admits_action(request, entities)),
+            (ScopePart::Principal, self.principal.admits(principal)),
+            (ScopePart::Resource, self.resource.admits(resource)),
+            (ScopePart::Action, self.names(action)),
         ];
         parts.into_iter().filter(|(_, admitted)| !admitted).map(|(part, _)| part).collect()
     }
 
-    fn admits_principal(&self, request: &Request, entities: &Entities) -> bool {
-        request.principal().is_some_and(|principal| self.principal.admits(principal, entities))
-    }
-
-    fn admits_resource(&self, request: &Request, entities: &Entities) -> bool {
-        request.resource().is_some_and(|resource| self.resource.admits(resource, entities))
-    }
-
-    fn admits_action(&self, request: &Request, entities: &Entities) -> bool {
-        request.action().is_some_and(|action| match &self.action {
-            ActionConstraint::Any => true,
-            ActionConstraint::Eq(uid) => uid == action,
-            ActionConstraint::In(uids) => uids.iter().any(|uid| is_in(action, uid, entities)),
-        })
-    }
-
-    /// Whether it is also for this action.
+    /// Whether it is for this action.
     pub(super) fn names(&self, action: &Action) -> bool {
-        let stands_in = |uid: &EntityUid| {
-            *uid == action.uid || action.entities.iter().any(|entity| entity.uid() == *uid)
-        };
+        let stands_in =
+            |uid: &EntityUid| *uid == action.uid || action.entities.iter().any(|entity| entity.uid() == *uid);
         match &self.action {
             ActionConstraint::Any => true,
             ActionConstraint::Eq(uid) => *uid == action.uid,
@@ -118,39 +74,15 @@ impl ScopePart {
     }
 }
 
-impl Constraint {
-    fn admits(&self, entity: &EntityUid, entities: &Entities) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Eq(uid) => uid == entity,
-            Self::In(uid) => is_in(entity, uid, entities),
-            Self::Is(name) => name == entity.type_name(),
-            Self::IsIn(name, uid) => name == entity.type_name() && is_in(entity, uid, entities),
-        }
+/// A constraint as a policy writes it.
+pub(super) fn written(variable: &str, constraint: &Constraint) -> String {
+    match constraint {
+        Constraint::Any => variable.to_owned(),
+        Constraint::Equal(uid) => format!("{variable} == {uid}"),
+        Constraint::In(uid) => format!("{variable} in {uid}"),
+        Constraint::Is(name) => format!("{variable} is {name}"),
+        Constraint::IsIn(name, uid) => format!("{variable} is {name} in {uid}"),
     }
-
-    /// As a policy writes it.
-    pub(super) fn written(&self, variable: &str) -> String {
-        match self {
-            Self::Any => variable.to_owned(),
-            Self::Eq(uid) => format!("{variable} == {uid}"),
-            Self::In(uid) => format!("{variable} in {uid}"),
-            Self::Is(name) => format!("{variable} is {name}"),
-            Self::IsIn(name, uid) => format!("{variable} is {name} in {uid}"),
-        }
-    }
-
-    /// The entity that it asks to stand in.
-    pub(super) const fn container(&self) -> Option<&EntityUid> {
-        match self {
-            Self::In(uid) | Self::IsIn(_, uid) => Some(uid),
-            Self::Any | Self::Eq(_) | Self::Is(_) => None,
-        }
-    }
-}
-
-fn is_in(entity: &EntityUid, container: &EntityUid, entities: &Entities) -> bool {
-    entity == container || entities.is_ancestor_of(container, entity)
 }
 
 /// Where in its file a part of a policy's scope stands.

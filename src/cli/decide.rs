@@ -186,12 +186,7 @@ fn verified(configuration: &Configuration, token: &Token) -> Result<Identity, St
     Ok(Identity::clone(judged.identity()))
 }
 
-fn show(
-    shell: &Shell,
-    project: &Project,
-    evaluation: &Evaluation,
-    explanation: &Explanation,
-) {
+fn show(shell: &Shell, project: &Project, evaluation: &Evaluation, explanation: &Explanation) {
     let Evaluation { decision, reason, policies, errors } = evaluation;
     match shell.format {
         Format::Json => render::json(&json!({

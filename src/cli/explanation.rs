@@ -67,14 +67,13 @@ fn print_near_miss(miss: &NearMiss, texts: &Texts) {
     let why: Vec<_> = failed.iter().map(reason).collect();
     let message = format!("{} {} did not apply: {}", policy.effect, policy.id, why.join(", and "));
     let labels: Vec<_> = miss.failed.iter().map(|part| (part.place, label(part))).collect();
-    match render::remark(&message, &first.path, &labels, texts) {
-        Some(remark) => println!("{remark}"),
-        None => {
-            println!("{message}");
-            for (part, (place, label)) in miss.failed.iter().zip(&labels) {
-                println!("  {}:{}:{}: {label}", part.path, place.line, place.column);
-            }
-        }
+    if let Some(remark) = render::remark(&message, &first.path, &labels, texts) {
+        println!("{remark}");
+        return;
+    }
+    println!("{message}");
+    for (part, (place, label)) in miss.failed.iter().zip(&labels) {
+        println!("  {}:{}:{}: {label}", part.path, place.line, place.column);
     }
 }
 
@@ -104,10 +103,10 @@ fn label(part: &FailedPart) -> String {
 }
 
 fn saw(part: &FailedPart, seen: &Seen) -> String {
-    let Some(value) = &seen.value else { return format!("there is no {}", seen.expression) };
+    let Some(value) = &seen.value else { return format!("there is no `{}`", seen.expression) };
     let is = match part.part {
         Part::Principal | Part::Action | Part::Resource => format!("it is {value}"),
-        Part::When | Part::Unless => format!("{} is {value}", seen.expression),
+        Part::When | Part::Unless => format!("`{}` is {value}", seen.expression),
     };
     match seen.ancestors.as_deref() {
         None => is,

@@ -409,7 +409,7 @@ fn with_pool_ids_two_pools_never_share_a_principal() {
         Shop::new().issuer(|issuer| issuer.id_format = palisade::model::IdFormat::PoolSub).policy(policy);
     let shop = shop.compile();
     assert_eq!(asked(&shop, &user(&["admin"]), UPDATE), r#"allow permitted ["pool"]"#);
-    assert_eq!(shop.principal_uid(&user(&[])), r#"Shop::User::"us-east-1_EXAMPLE|sub-1""#);
+    assert_eq!(&*shop.principal_uid(&user(&[])), r#"Shop::User::"us-east-1_EXAMPLE|sub-1""#);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Conditions against Cedar: where they are cut, and that they come to what the policy comes to.
 
-use cedar_policy::{Authorizer, Context, Entities, PolicySet, Request};
+use cedar_policy::{Authorizer, Context, PolicySet};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -32,7 +32,7 @@ fn a_body_is_cut_where_cedar_joins_its_operands() {
 }
 
 /// A request about entities that have some of their attributes.
-fn case() -> Case {
+fn scene() -> Scene {
     let uid = |text: &str| text.parse().unwrap();
     let entities = json!([
         {"uid": {"type": "User", "id": "u"}, "attrs": {"yes": true, "no": false, "one": 1}, "parents": []},
@@ -41,22 +41,22 @@ fn case() -> Case {
     let context = Context::from_json_value(json!({"yes": true, "no": false, "one": 1}), None).unwrap();
     let request =
         Request::new(uid("User::\"u\""), uid("Action::\"a\""), uid("Doc::\"d\""), context, None).unwrap();
-    Case { request, entities: Entities::from_json_value(entities, None).unwrap() }
+    Scene { request, entities: Entities::from_json_value(entities, None).unwrap() }
 }
 
 /// Whether the policy applies, as Cedar says; nothing where it cannot be evaluated.
-fn cedars(text: &str, case: &Case) -> Option<bool> {
+fn cedars(text: &str, scene: &Scene) -> Option<bool> {
     let policies: PolicySet = text.parse().unwrap();
-    let response = Authorizer::new().is_authorized(&case.request, &policies, &case.entities);
+    let response = Authorizer::new().is_authorized(&scene.request, &policies, &scene.entities);
     let diagnostics = response.diagnostics();
     diagnostics.errors().next().is_none().then(|| diagnostics.reason().next().is_some())
 }
 
 /// The same, condition by condition.
-fn ours(text: &str, case: &Case) -> Option<bool> {
+fn ours(text: &str, scene: &Scene) -> Option<bool> {
     let [policy] = &statements::policies(text)[..] else { panic!("{text} is no single policy") };
     for condition in conditions(text, policy) {
-        match condition.is_met(case) {
+        match condition.is_met(scene) {
             Ok(true) => {}
             Ok(false) => return Some(false),
             Err(_) => return None,
@@ -105,14 +105,14 @@ proptest! {
     fn conditions_in_their_order_come_to_what_the_policy_comes_to(
         clauses in prop::collection::vec((any::<bool>(), body()), 0..4),
     ) {
-        thread_local!(static CASE: Case = case());
+        thread_local!(static SCENE: Scene = scene());
         let clauses: Vec<_> = clauses
             .iter()
             .map(|(when, body)| format!("{} {{ {body} }}", if *when { "when" } else { "unless" }))
             .collect();
         let text = format!("permit (principal, action, resource) {};", clauses.join("\n"));
-        CASE.with(|case| {
-            prop_assert_eq!(ours(&text, case), cedars(&text, case), "{}", text);
+        SCENE.with(|scene| {
+            prop_assert_eq!(ours(&text, scene), cedars(&text, scene), "{}", text);
             Ok(())
         })?;
     }

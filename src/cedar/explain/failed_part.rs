@@ -7,11 +7,11 @@ use std::sync::Arc;
 use cedar_policy::{ActionConstraint, EntityUid, EvalResult};
 use serde::Serialize;
 
-use crate::cedar::case::Case;
-use crate::cedar::conditions::Condition;
+use crate::cedar::conditions::{Condition, Scene};
 use crate::cedar::outline::Outlined;
 use crate::cedar::readings::{Reading, Sight, ancestors};
-use crate::cedar::scope::{ScopePart, located};
+use crate::cedar::scope::Constraint;
+use crate::cedar::scope_parts::{ScopePart, located, written};
 use crate::cedar::statements::ClauseKind;
 use crate::model::Place;
 
@@ -81,23 +81,23 @@ pub(super) struct Absent {
 
 impl FailedPart {
     /// A part of a policy's scope.
-    pub(super) fn of_scope(policy: &Outlined, part: ScopePart, case: &Case) -> Option<Self> {
-        let (scope, request) = (&policy.scope, &case.request);
+    pub(super) fn of_scope(policy: &Outlined, part: ScopePart, scene: &Scene) -> Option<Self> {
+        let (scope, request) = (&policy.scope, &scene.request);
         let (name, constraint, entity) = match part {
             ScopePart::Principal => (Part::Principal, Some(&scope.principal), request.principal()),
             ScopePart::Resource => (Part::Resource, Some(&scope.resource), request.resource()),
             ScopePart::Action => (Part::Action, None, request.action()),
         };
         let asks_ancestors = match constraint {
-            Some(constraint) => constraint.container().is_some(),
+            Some(constraint) => matches!(constraint, Constraint::In(_) | Constraint::IsIn(..)),
             None => matches!(scope.action, ActionConstraint::In(_)),
         };
         let span = located(&policy.written.text, &policy.written.statement(), part)?;
         let mut failed = Self::at(policy, name, span);
         if let Some(constraint) = constraint.filter(|_| policy.is_link) {
-            failed.text = constraint.written(part.as_str());
+            failed.text = written(part.as_str(), constraint);
         }
-        failed.seen.extend(entity.map(|uid| Seen::entity(part.as_str(), uid, asks_ancestors, case)));
+        failed.seen.extend(entity.map(|uid| Seen::entity(part.as_str(), uid, asks_ancestors, scene)));
         Some(failed)
     }
 
@@ -106,13 +106,13 @@ impl FailedPart {
         policy: &Outlined,
         condition: &Condition,
         error: Option<&str>,
-        case: &Case,
+        scene: &Scene,
     ) -> Self {
         let part = match condition.clause {
             ClauseKind::When => Part::When,
             ClauseKind::Unless => Part::Unless,
         };
-        let seen = |reading| Seen::of(reading, &policy.written.text, case);
+        let seen = |reading| Seen::of(reading, &policy.written.text, scene);
         Self {
             seen: condition.readings.iter().filter_map(seen).collect(),
             error: error.map(str::to_owned),
@@ -147,12 +147,12 @@ impl Part {
 }
 
 impl Seen {
-    fn of(reading: &Reading, text: &str, case: &Case) -> Option<Self> {
+    fn of(reading: &Reading, text: &str, scene: &Scene) -> Option<Self> {
         let written = |span: Range<usize>| text.get(span).unwrap_or_default().to_owned();
         let expression = written(reading.span.clone());
-        Some(match reading.look(case)? {
+        Some(match reading.look(scene)? {
             Sight::Value(EvalResult::EntityUid(uid)) => {
-                Self::entity(&expression, &uid, reading.asks_ancestors, case)
+                Self::entity(&expression, &uid, reading.asks_ancestors, scene)
             }
             Sight::Value(value) => {
                 Self { expression, value: Some(shown(&value)), ancestors: None, absent: None }
@@ -166,9 +166,9 @@ impl Seen {
         })
     }
 
-    fn entity(expression: &str, uid: &EntityUid, asks_ancestors: bool, case: &Case) -> Self {
+    fn entity(expression: &str, uid: &EntityUid, asks_ancestors: bool, scene: &Scene) -> Self {
         let ancestors = asks_ancestors.then(|| {
-            let mut ancestors = ancestors(case, uid);
+            let mut ancestors = ancestors(scene, uid);
             ancestors.truncate(ANCESTORS);
             ancestors
         });

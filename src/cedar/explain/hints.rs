@@ -3,14 +3,12 @@
 use cedar_policy::{EntityId, EntityTypeName, EntityUid};
 use serde::Serialize;
 
+use super::Circumstances;
 use super::failed_part::{Absent, FailedPart, Part};
 use super::near_misses::NearMiss;
-use crate::cedar::Snapshot;
-use crate::cedar::case::Case;
 use crate::cedar::lexer::{Kind, Token, tokens, unescape};
-use crate::cedar::principal::Principal;
 use crate::cedar::schema::Schema;
-use crate::model::{Identity, Kind as Speaker, Origin, Question};
+use crate::model::{Kind as Speaker, Origin, Question};
 
 /// How many names a sentence holds.
 const NAMES: usize = 8;
@@ -36,14 +34,6 @@ pub enum HintCode {
     ResourceType,
     /// A condition asks for something that the request does not have.
     AttributeNotSent,
-}
-
-/// What is known of the request beside its near misses.
-pub(super) struct Circumstances<'a> {
-    pub(super) snapshot: &'a Snapshot,
-    pub(super) identity: &'a Identity,
-    pub(super) principal: &'a Principal,
-    pub(super) case: &'a Case,
 }
 
 /// The causes that show in the near misses of a request.
@@ -89,7 +79,9 @@ pub(in crate::cedar) fn of_refusal(schema: &Schema, question: &Question) -> Vec<
     let of_action: Vec<_> = action.resources.iter().map(ToString::to_string).collect();
     let message = match of_action.as_slice() {
         [] => format!("`{}` is a group of actions: ask about one of them; {instead}", action.name),
-        names => format!("ask about a resource of type {}, or about another action: {instead}", listed(names)),
+        names => {
+            format!("ask about a resource of type {}, or about another action: {instead}", listed(names))
+        }
     };
     vec![Hint { code: HintCode::ResourceType, message }]
 }
@@ -160,17 +152,15 @@ impl Circumstances<'_> {
                 Some(claim) => format!("the {} token does not carry the claim {claim}", self.token_use()),
                 None => "map a claim to it in `[issuers.attributes]`, or store it".to_owned(),
             },
-            "resource" if is_stored(self.case.request.resource()) => {
+            "resource" if is_stored(self.scene.request.resource()) => {
                 "the resource is stored, so write it there".to_owned()
             }
             "resource" => "send it in `resource.attributes`".to_owned(),
             "context" => "send it in `context`".to_owned(),
             _ => "describe that entity in `entities`, or store it".to_owned(),
         };
-        let message = format!(
-            "`{holder}` has no `{name}`, which `{}` asks for: {what_to_do}",
-            miss.policy.id
-        );
+        let message =
+            format!("`{holder}` has no `{name}`, which `{}` asks for: {what_to_do}", miss.policy.id);
         Hint { code: HintCode::AttributeNotSent, message }
     }
 
@@ -188,9 +178,10 @@ fn groups_in(part: &FailedPart, group_type: &EntityTypeName) -> Vec<String> {
         [.., name, separator] if separator.is("::") => name.is_word(group_type.basename()),
         _ => reads_groups,
     };
-    let strings = tokens.iter().enumerate().filter(|(at, token)| {
-        token.kind == Kind::String && is_group(tokens.get(..*at).unwrap_or_default())
-    });
+    let strings = tokens
+        .iter()
+        .enumerate()
+        .filter(|(at, token)| token.kind == Kind::String && is_group(tokens.get(..*at).unwrap_or_default()));
     strings.filter_map(|(_, token)| unescape(token.text)).collect()
 }
 
@@ -202,11 +193,11 @@ fn spellings(name: &str) -> [String; 3] {
 }
 
 fn listed(names: &[String]) -> String {
-    let mut list: Vec<_> = names.iter().take(NAMES).map(|name| format!("`{name}`")).collect();
+    let mut quoted: Vec<_> = names.iter().take(NAMES).map(|name| format!("`{name}`")).collect();
     if names.len() > NAMES {
-        list.push(format!("{} more", names.len() - NAMES));
+        quoted.push(format!("{} more", names.len() - NAMES));
     }
-    match list.split_last() {
+    match quoted.split_last() {
         Some((last, [])) => last.clone(),
         Some((last, before)) => format!("{} and {last}", before.join(", ")),
         None => String::new(),

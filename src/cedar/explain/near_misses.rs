@@ -7,12 +7,10 @@ use cedar_policy::Effect;
 use serde::Serialize;
 
 use super::failed_part::FailedPart;
-use super::{ExplainedPolicy, explained_policy};
-use crate::cedar::Snapshot;
-use crate::cedar::case::Case;
-use crate::cedar::conditions::Condition;
+use super::{Circumstances, ExplainedPolicy, explained_policy};
+use crate::cedar::conditions::{Condition, Scene};
 use crate::cedar::outline::{Outline, Outlined};
-use crate::cedar::scope::ScopePart;
+use crate::cedar::scope_parts::ScopePart;
 use crate::model::{Decision, Evaluation};
 
 /// How many near misses are told.
@@ -58,17 +56,21 @@ struct Candidate<'a> {
 impl NearMisses {
     /// Finds the near misses of a request that was evaluated: first the effect that would have
     /// turned the decision, then the fewest failed parts.
-    pub(super) fn of(snapshot: &Snapshot, case: &Case, evaluation: &Evaluation) -> Self {
+    pub(super) fn of(around: &Circumstances<'_>, evaluation: &Evaluation) -> Self {
         let wanted = match evaluation.decision {
             Decision::Deny => Effect::Permit,
             Decision::Allow => Effect::Forbid,
         };
-        let policies = &snapshot.outline.policies;
+        let policies = &around.snapshot.outline.policies;
+        let (principal, resource) = (around.case.principal(), around.case.resource());
         let mut near: Vec<_> = policies
             .iter()
             .take(COMPARED)
             .filter(|policy| !evaluation.policies.contains(&policy.id))
-            .filter_map(|policy| Candidate::near(policy, case))
+            .filter_map(|policy| {
+                let outside = policy.scope.outside(&principal, around.case.action, &resource);
+                Candidate::near(policy, &outside)
+            })
             .collect();
         near.sort_by_key(|candidate| (candidate.policy.effect != wanted, candidate.outside));
         let affordable = affordable(&near);
@@ -80,12 +82,12 @@ impl NearMisses {
 
         let mut misses: Vec<_> = near
             .into_iter()
-            .filter(|candidate| candidate.could_matter(snapshot, case))
-            .map(|candidate| candidate.examined(case))
+            .filter(|candidate| candidate.could_matter(around))
+            .map(|candidate| candidate.examined(&around.scene))
             .filter(|candidate| candidate.failures() > 0)
             .collect();
         misses.sort_by_key(|miss| (miss.policy.effect != wanted, miss.failures(), miss.outside));
-        let told = misses.iter().take(TOLD).filter_map(|miss| miss.told(snapshot, case));
+        let told = misses.iter().take(TOLD).filter_map(|miss| miss.told(around));
         Self { told: told.collect(), unexamined }
     }
 }
@@ -102,8 +104,8 @@ fn affordable(candidates: &[Candidate<'_>]) -> usize {
 }
 
 impl<'a> Candidate<'a> {
-    fn near(policy: &'a Outlined, case: &Case) -> Option<Self> {
-        match policy.scope.outside(case)[..] {
+    fn near(policy: &'a Outlined, outside: &[ScopePart]) -> Option<Self> {
+        match *outside {
             [] => Some(Self { policy, outside: None, condition: None }),
             [part] => Some(Self { policy, outside: Some(part), condition: None }),
             _ => None,
@@ -112,13 +114,14 @@ impl<'a> Candidate<'a> {
 
     /// A policy for other actions is of interest only where one of them could be asked about this
     /// principal and this resource.
-    fn could_matter(&self, snapshot: &Snapshot, case: &Case) -> bool {
+    fn could_matter(&self, around: &Circumstances<'_>) -> bool {
+        let request = &around.scene.request;
         let (Some(ScopePart::Action), Some(principal), Some(resource)) =
-            (self.outside, case.request.principal(), case.request.resource())
+            (self.outside, request.principal(), request.resource())
         else {
             return true;
         };
-        snapshot.schema.actions().any(|action| {
+        around.snapshot.schema.actions().any(|action| {
             action.resources.contains(resource.type_name())
                 && action.principals.contains(principal.type_name())
                 && self.policy.scope.names(action)
@@ -127,12 +130,12 @@ impl<'a> Candidate<'a> {
 
     /// With its first condition that is not met. Conditions may rely on the scope: outside of it an
     /// error says nothing, and another action has another context.
-    fn examined(mut self, case: &Case) -> Self {
+    fn examined(mut self, scene: &Scene) -> Self {
         if self.outside == Some(ScopePart::Action) {
             return self;
         }
         for condition in self.policy.conditions() {
-            self.condition = match condition.is_met(case) {
+            self.condition = match condition.is_met(scene) {
                 Ok(true) => continue,
                 Ok(false) => Some((condition, None)),
                 Err(error) => self.outside.is_none().then_some((condition, Some(error))),
@@ -146,11 +149,11 @@ impl<'a> Candidate<'a> {
         usize::from(self.outside.is_some()) + usize::from(self.condition.is_some())
     }
 
-    fn told(&self, snapshot: &Snapshot, case: &Case) -> Option<NearMiss> {
-        let policy = explained_policy(snapshot.policies.get(&self.policy.id)?);
-        let scope = self.outside.and_then(|part| FailedPart::of_scope(self.policy, part, case));
+    fn told(&self, around: &Circumstances<'_>) -> Option<NearMiss> {
+        let policy = explained_policy(around.snapshot.policies.get(&self.policy.id)?);
+        let scope = self.outside.and_then(|part| FailedPart::of_scope(self.policy, part, &around.scene));
         let condition = self.condition.as_ref().map(|(condition, error)| {
-            FailedPart::of_condition(self.policy, condition, error.as_deref(), case)
+            FailedPart::of_condition(self.policy, condition, error.as_deref(), &around.scene)
         });
         Some(NearMiss { policy, failed: scope.into_iter().chain(condition).collect() })
     }

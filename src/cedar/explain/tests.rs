@@ -7,14 +7,14 @@ use crate::cedar::{Settings, Source, Sources, compile};
 use crate::model::identity::Serial;
 use crate::model::{Body, Issuer, Kind, Limits, Origin, Timestamp};
 
-const SCHEMA: &str = r#"
+const SCHEMA: &str = "
 entity Group in [Group];
 entity User in [Group] = { groups: Set<String>, username?: String, team?: String };
 entity Folder in [Folder];
 entity Doc in [Folder] = { status?: String, owner?: User, pages: Long };
 action read, edit appliesTo { principal: [User], resource: [Doc], context: { ip?: ipaddr } };
 action open appliesTo { principal: [User], resource: [Folder] };
-"#;
+";
 
 /// A project with these policies; `stored` are its entities.
 fn project(policies: &str, stored: &str) -> Arc<Snapshot> {
@@ -103,8 +103,8 @@ fn a_part_of_the_scope_or_the_first_condition_is_told_with_what_it_saw() {
     assert_eq!(
         told(&explanation),
         [
-            r#"when: when `resource has status` (resource has status = false)"#,
-            r#"unless: unless `resource.pages == 3` (resource.pages = 3)"#,
+            "when: when `resource has status` (resource has status = false)",
+            "unless: unless `resource.pages == 3` (resource.pages = 3)",
             r#"group: principal `principal in Group::"editors"` (principal = User::"me")"#,
             r#"action: action `action == Action::"read"` (action = Action::"edit")"#,
             r#"folder: resource `resource is Doc in Folder::"shared"` (resource = Doc::"d"); when `resource.pages < 3` (resource.pages = 3)"#,
@@ -135,7 +135,10 @@ fn an_allow_tells_which_forbids_came_near() {
     assert_eq!(explanation.policies[0].id, "everybody".into());
     assert_eq!(
         told(&explanation),
-        [r#"guests: principal `principal in Group::"guests"` (principal = User::"me")"#, "never: when `false` ()"]
+        [
+            r#"guests: principal `principal in Group::"guests"` (principal = User::"me")"#,
+            "never: when `false` ()"
+        ]
     );
 }
 
@@ -157,9 +160,7 @@ fn a_link_is_told_with_its_slots_filled_in() {
     let template = r#"@id("editor")
 permit (principal == ?principal, action, resource)
 when { resource.pages > 5 };"#;
-    let link = |id: &str, user: &str| {
-        json!({"template_id": "editor", "link_id": id, "args": {"?principal": format!("User::\"{user}\"")}})
-    };
+    let link = |id: &str, user: &str| json!({"template_id": "editor", "link_id": id, "args": {"?principal": format!("User::\"{user}\"")}});
     let sources = Sources {
         policies: vec![file("p.cedar", &template.replace("resource)", "resource is Doc)"))],
         schema: vec![file("s.cedarschema", SCHEMA)],
@@ -182,17 +183,18 @@ when { resource.pages > 5 };"#;
 
 #[test]
 fn at_most_five_are_told_and_what_was_not_looked_into_is_counted() {
-    let policies: String = (0..60)
-        .map(|number| format!("@id(\"p{number}\") permit (principal, action, resource) when {{ false }};\n"))
-        .collect();
-    let explanation = explained(&project(&policies, "[]"), &[], &edit());
+    let policies = |count: u32, condition: &str| {
+        let policy = |number| {
+            format!("@id(\"p{number}\") permit (principal, action, resource) when {{ {condition} }};\n")
+        };
+        (0..count).map(policy).collect::<Vec<_>>().concat()
+    };
+    let policies_that_fail = policies(60, "false");
+    let explanation = explained(&project(&policies_that_fail, "[]"), &[], &edit());
     assert_eq!((explanation.near_misses.len(), explanation.unexamined), (5, 10));
 
     let long = format!("\"{}\" == \"\"", "x".repeat(9_000));
-    let policies: String = (0..6)
-        .map(|number| format!("@id(\"p{number}\") permit (principal, action, resource) when {{ {long} }};\n"))
-        .collect();
-    let project = project(&policies, "[]");
+    let project = project(&policies(6, &long), "[]");
     assert_eq!(explained(&project, &[], &edit()).unexamined, 3);
     assert_eq!(explained(&project, &[], &edit()).unexamined, 0, "what was parsed stays parsed");
 }
@@ -200,8 +202,7 @@ fn at_most_five_are_told_and_what_was_not_looked_into_is_counted() {
 #[test]
 fn a_token_without_groups_gets_a_hint_where_a_policy_asks_for_one() {
     let in_scope = r#"@id("editors") permit (principal in Group::"editors", action, resource);"#;
-    let in_condition =
-        r#"@id("editors") permit (principal is User, action, resource) when { principal.groups.contains("editors") };"#;
+    let in_condition = r#"@id("editors") permit (principal is User, action, resource) when { principal.groups.contains("editors") };"#;
     let told = "the access token carries no groups, and `editors` asks for `editors`: if the user belongs \
                 there, add them in the user pool; tokens issued after that carry it";
     for policy in [in_scope, in_condition] {
@@ -217,12 +218,17 @@ fn a_group_under_another_case_gets_a_hint() {
     let policy = r#"@id("editors") permit (principal in Group::"editors", action, resource);"#;
     assert_eq!(
         hints(&explained(&project(policy, "[]"), &["Editors"], &edit())),
-        ["the token carries the group `Editors`, and `editors` asks for `editors`: the case of letters counts, so write both alike"]
+        [
+            "the token carries the group `Editors`, and `editors` asks for `editors`: the case of letters counts, so write both alike"
+        ]
     );
-    let stored = r#"[{"uid": {"type": "Group", "id": "interns"}, "parents": [{"type": "Group", "id": "editors"}]}]"#;
+    let stored =
+        r#"[{"uid": {"type": "Group", "id": "interns"}, "parents": [{"type": "Group", "id": "editors"}]}]"#;
     assert_eq!(
         hints(&explained(&project(policy, stored), &["Interns"], &edit())),
-        ["the token carries the group `Interns`, and the stored entities hold `interns`: the case of letters counts, so write both alike"]
+        [
+            "the token carries the group `Interns`, and the stored entities hold `interns`: the case of letters counts, so write both alike"
+        ]
     );
     assert!(hints(&explained(&project(policy, stored), &["other"], &edit())).is_empty());
 }
@@ -230,7 +236,9 @@ fn a_group_under_another_case_gets_a_hint() {
 #[test]
 fn an_attribute_that_was_not_sent_gets_a_hint_with_its_place() {
     let policy = |condition: &str| {
-        let text = format!("@id(\"p\") permit (principal is User, action == Action::\"edit\", resource is Doc) when {{ {condition} }};");
+        let text = format!(
+            "@id(\"p\") permit (principal is User, action == Action::\"edit\", resource is Doc) when {{ {condition} }};"
+        );
         project(&text, "[]")
     };
     let hint = |condition: &str| explained(&policy(condition), &["users"], &edit()).hints;
