@@ -17,6 +17,8 @@ mod authorize;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod cli_test;
+#[cfg(test)]
 mod corpus;
 #[cfg(test)]
 mod evaluation;
@@ -28,5 +30,7 @@ mod hostile;
 mod lifecycle;
 #[cfg(test)]
 mod reload;
+#[cfg(test)]
+mod suite;
 #[cfg(test)]
 mod tokens;
