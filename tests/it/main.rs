@@ -19,6 +19,8 @@ mod cli;
 #[cfg(test)]
 mod cli_decide;
 #[cfg(test)]
+mod cli_test;
+#[cfg(test)]
 mod connections;
 #[cfg(test)]
 mod corpus;
@@ -32,5 +34,7 @@ mod hostile;
 mod lifecycle;
 #[cfg(test)]
 mod reload;
+#[cfg(test)]
+mod suite;
 #[cfg(test)]
 mod tokens;
