@@ -8,6 +8,7 @@ use super::case::LastNow;
 use super::entities::Store;
 use super::index::Index;
 use super::limits::{self, COMPILE_STACK};
+use super::outline::Outline;
 use super::policies::Policies;
 use super::principal::Plans;
 use super::schema::Schema;
@@ -98,6 +99,7 @@ fn compile_here(sources: &Sources, limits: &Limits) -> Result<Compiled, Vec<Find
         plans,
         store,
         index,
+        outline: Outline::of(&policies, &sources.policies),
         policies: policies.infos,
         forbid_errors: sources.settings.forbid_errors,
         limits: limits.clone(),

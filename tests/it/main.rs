@@ -17,6 +17,8 @@ mod authorize;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod cli_decide;
+#[cfg(test)]
 mod connections;
 #[cfg(test)]
 mod corpus;
