@@ -19,6 +19,8 @@ mod cli;
 #[cfg(test)]
 mod cli_decide;
 #[cfg(test)]
+mod cli_test;
+#[cfg(test)]
 mod connections;
 #[cfg(test)]
 mod corpus;
@@ -34,5 +36,7 @@ mod lifecycle;
 mod readme;
 #[cfg(test)]
 mod reload;
+#[cfg(test)]
+mod suite;
 #[cfg(test)]
 mod tokens;
