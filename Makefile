@@ -27,7 +27,7 @@ policies:
 	$(CARGO) run --quiet -- fmt --check
 	$(CARGO) run --quiet -- test
 
-# The whole of it through programs that others wrote: moto as Cognito and DynamoDB, Node, nginx.
+# The whole of it through programs that others wrote: moto as Cognito and DynamoDB, Node, schemathesis.
 e2e:
 	$(CARGO) build --release
 	python3 -m venv $(VENV)

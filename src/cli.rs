@@ -11,6 +11,7 @@ use crate::store::{ConfigurationFile, Files};
 mod check;
 mod decide;
 mod dev;
+mod explanation;
 mod fmt;
 mod github;
 mod health;

@@ -10,6 +10,7 @@ use cedar_policy::{Context, Entities, Entity, EntityUid, Request, RestrictedExpr
 use super::Snapshot;
 use super::ancestry::{ancestors, first_too_deep};
 use super::check::{At, Checker, Form};
+use super::conditions::Scene;
 use super::extension;
 use super::index::Candidates;
 use super::principal::Principal;
@@ -26,7 +27,7 @@ pub(super) const SERVER_CONTEXT: [&str; 3] = ["now", "token", "caller"];
 pub(super) struct Case<'a> {
     snapshot: &'a Snapshot,
     principal: &'a Principal,
-    action: &'a Arc<Action>,
+    pub(super) action: &'a Arc<Action>,
     resource: EntityUid,
     /// What the body describes.
     described: BTreeMap<EntityUid, Described<'a>>,
@@ -107,6 +108,14 @@ impl<'a> Case<'a> {
         let request = Request::new(principal, action, self.resource.clone(), context, None)
             .map_err(|error| Refusal::mismatch(error.to_string()))?;
         Ok((request, self.entities(candidates)?))
+    }
+
+    /// The same, for conditions that are judged one by one.
+    pub(super) fn scene(&self, now: Timestamp) -> Result<Scene, Refusal> {
+        let nobody = Candidates::default();
+        let candidates = self.candidates().map_or(&nobody, |candidates| candidates);
+        let (request, entities) = self.build(candidates, now)?;
+        Ok(Scene { request, entities })
     }
 
     /// What an entity stands in by itself, whoever says so: the token, the body or the store.

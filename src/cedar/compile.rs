@@ -8,11 +8,12 @@ use super::case::LastNow;
 use super::entities::Store;
 use super::index::Index;
 use super::limits::{self, COMPILE_STACK};
+use super::outline::Outline;
 use super::policies::Policies;
 use super::principal::Plans;
 use super::schema::Schema;
 use super::snapshot::Principals;
-use super::{Snapshot, Source, Sources, findings, resolved};
+use super::{Snapshot, Source, Sources, depth, findings, resolved};
 use crate::model::{Finding, Limits};
 
 /// A revision that may serve, with what somebody should look at all the same.
@@ -73,6 +74,7 @@ fn compile_here(sources: &Sources, limits: &Limits) -> Result<Compiled, Vec<Find
         sorted(std::mem::take(&mut found))
     });
     let (cedar, schema) = schema?;
+    found.extend(depth::beyond_the_stack());
     found.extend(reserved_context(&schema, &sources.schema));
     found.extend(validate(&policies, cedar.clone(), &schema, sources));
 
@@ -97,6 +99,7 @@ fn compile_here(sources: &Sources, limits: &Limits) -> Result<Compiled, Vec<Find
         plans,
         store,
         index,
+        outline: Outline::of(&policies, &sources.policies),
         policies: policies.infos,
         forbid_errors: sources.settings.forbid_errors,
         limits: limits.clone(),

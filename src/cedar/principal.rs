@@ -140,6 +140,18 @@ impl Plans {
         kind.entity_type.entity(&plan.issuer.entity_id(&identity.subject)).map_err(refused)
     }
 
+    /// The type of the groups that this identity's token names.
+    pub(super) fn group_type(&self, identity: &Identity) -> Option<&EntityTypeName> {
+        self.by_issuer.get(&identity.issuer).map(|plan| &plan.group.name)
+    }
+
+    /// The claim that fills an attribute of this identity's principal, in back-ticks.
+    pub(super) fn claim(&self, identity: &Identity, attribute: &str) -> Option<String> {
+        let (_, kind) = self.plan(identity).ok()?;
+        let planned = kind.attributes.iter().find(|planned| planned.name == attribute)?;
+        Some(planned.source.claim())
+    }
+
     /// Builds the principal and seals its closure.
     pub(super) fn principal(&self, identity: &Identity, store: &Store) -> Result<Principal, Refusal> {
         let (plan, kind) = self.plan(identity)?;

@@ -9,8 +9,10 @@ use quick_cache::sync::Cache;
 
 use super::case::{Case, LastNow};
 use super::entities::Store;
-use super::explain::{self, Explanation};
+use super::explain::hints::{self, Hint};
+use super::explain::{self, Circumstances, Explanation};
 use super::index::{Candidates, Index};
+use super::outline::Outline;
 use super::policies::PolicyInfo;
 use super::principal::{Plans, Principal};
 use super::schema::Schema;
@@ -35,6 +37,7 @@ pub struct Snapshot {
     pub(super) plans: Plans,
     pub(super) store: Store,
     pub(super) index: Index,
+    pub(super) outline: Outline,
     pub(super) policies: HashMap<Arc<str>, PolicyInfo>,
     pub(super) forbid_errors: ForbidErrors,
     pub(super) limits: Limits,
@@ -88,10 +91,28 @@ impl Snapshot {
         self.decide(&case, now)
     }
 
-    /// Says who the principal was and which policies determined an evaluation of this snapshot.
-    pub fn explain(&self, identity: &Identity, evaluation: &Evaluation) -> Result<Explanation, Refusal> {
+    /// Says of an evaluation under this snapshot who the principal was, which policies determined
+    /// it, and which almost applied.
+    ///
+    /// # Errors
+    /// What [`Snapshot::evaluate`] would refuse.
+    pub fn explain(
+        &self,
+        identity: &Identity,
+        question: &Question,
+        now: Timestamp,
+        evaluation: &Evaluation,
+    ) -> Result<Explanation, Refusal> {
         let principal = self.principal(identity)?;
-        Ok(explain::explanation(&self.policies, identity, &principal, evaluation))
+        let case = Case::judge(self, &principal, question)?;
+        let scene = case.scene(now)?;
+        let around = Circumstances { snapshot: self, identity, principal: &principal, case: &case, scene };
+        Ok(explain::explanation(&around, evaluation))
+    }
+
+    /// What to do about a question that cannot be asked, where more can be said than the refusal does.
+    pub fn advise(&self, question: &Question) -> Vec<Hint> {
+        hints::of_refusal(&self.schema, question)
     }
 
     /// The uid of the principal as policies write it, `Shop::User::"3f0c…"`; the bare subject

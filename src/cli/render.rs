@@ -54,6 +54,26 @@ pub(super) fn findings(findings: &[Finding], texts: &Texts) {
     }
 }
 
+/// A remark about places in one file, each marked and labelled in its source line; nothing where the
+/// lines are not for a terminal. For standard output.
+pub(super) fn remark(
+    message: &str,
+    path: &Arc<str>,
+    labels: &[(Place, String)],
+    texts: &Texts,
+) -> Option<String> {
+    let text = texts.0.get(path)?;
+    let labels: Vec<_> = labels
+        .iter()
+        .filter(|(place, _)| can_be_shown(text, *place))
+        .map(|(place, label)| LabeledSpan::new(Some(label.clone()), place.offset, place.length))
+        .collect();
+    let remark = MietteDiagnostic::new(message).with_severity(Severity::Advice).with_labels(labels);
+    remark.labels.as_ref().filter(|labels| !labels.is_empty())?;
+    let report = Report::new(remark).with_source_code(NamedSource::new(path, text.to_string()));
+    Some(graphical(&report, std::io::stdout().is_terminal()))
+}
+
 /// Prints a value for programs, on standard output.
 pub(super) fn json(value: &impl Serialize) {
     match serde_json::to_string_pretty(value) {
@@ -77,7 +97,7 @@ pub(super) fn failure(message: &str, help: Option<&str>) {
         Some(help) => finding.with_help(help),
         None => finding,
     };
-    eprintln!("{}", graphical(&Report::new(finding)));
+    eprintln!("{}", on_stderr(&Report::new(finding)));
 }
 
 /// A text out of a file on one line, without characters that command a terminal or turn the text around.
@@ -120,17 +140,17 @@ fn report(finding: &Finding, texts: &Texts) -> String {
         (Some(place), Some(text)) if can_be_shown(text, place) => {
             let length = place.length.min(text.len().saturating_sub(place.offset));
             let labeled = diagnostic.with_label(LabeledSpan::new(None, place.offset, length));
-            graphical(
+            on_stderr(
                 &Report::new(labeled).with_source_code(NamedSource::new(&finding.path, text.to_string())),
             )
         }
         (Some(_), _) => {
             diagnostic.message = finding.to_string();
-            graphical(&Report::new(diagnostic))
+            on_stderr(&Report::new(diagnostic))
         }
         (None, _) => {
             diagnostic.message = format!("{}: {}", finding.path, finding.message);
-            graphical(&Report::new(diagnostic))
+            on_stderr(&Report::new(diagnostic))
         }
     }
 }
@@ -147,8 +167,11 @@ fn can_be_shown(text: &str, place: Place) -> bool {
         .all(|line| line.len() <= LONGEST_LINE && !line.contains(|c: char| c.is_control() && c != '\t'))
 }
 
-fn graphical(report: &Report) -> String {
-    let colours = std::io::stderr().is_terminal();
+fn on_stderr(report: &Report) -> String {
+    graphical(report, std::io::stderr().is_terminal())
+}
+
+fn graphical(report: &Report, colours: bool) -> String {
     let theme = if colours { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let mut text = String::new();
     match GraphicalReportHandler::new_themed(theme)

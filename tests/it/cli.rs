@@ -240,6 +240,13 @@ fn decide_explains_an_allow() {
       in Shop::Group::"admin" (token)
       groups = ["admin"]
     permit admins-manage-categories at policies/category.cedar:5:1
+      ☞ forbid filled-categories-stay did not apply: a condition does not hold
+        ╭─[policies/category.cedar:28:8]
+     27 │ )
+     28 │ when { context.productCount > 0 };
+        ·        ────────────┬───────────
+        ·                    ╰── `context.productCount` is 0
+        ╰────
     --- stderr
     "#);
 }
@@ -255,6 +262,14 @@ fn decide_explains_a_deny() {
     principal Shop::User::"bob" (access token)
       in Shop::Group::"user" (token)
       groups = ["user"]
+      ☞ permit admins-manage-categories did not apply: a condition does not hold
+        ╭─[policies/category.cedar:11:8]
+     10 │ )
+     11 │ when { principal.groups.contains("admin") };
+        ·        ─────────────────┬────────────────
+        ·                         ╰── `principal.groups` is ["user"]
+     12 │
+        ╰────
     --- stderr
     "#);
 }
@@ -336,6 +351,13 @@ fn decide_takes_the_claims_of_a_token() {
       groups = ["admin"]
       username = "alice"
     permit admins-manage-categories at policies/category.cedar:5:1
+      ☞ forbid filled-categories-stay did not apply: a condition does not hold
+        ╭─[policies/category.cedar:28:8]
+     27 │ )
+     28 │ when { context.productCount > 0 };
+        ·        ────────────┬───────────
+        ·                    ╰── `context.productCount` is 0
+        ╰────
     --- stderr
     "#);
 }
@@ -361,6 +383,14 @@ fn decide_fails_where_another_decision_was_expected() {
     principal Shop::User::"bob" (access token)
       in Shop::Group::"user" (token)
       groups = ["user"]
+      ☞ permit admins-manage-categories did not apply: a condition does not hold
+        ╭─[policies/category.cedar:11:8]
+     10 │ )
+     11 │ when { principal.groups.contains("admin") };
+        ·        ─────────────────┬────────────────
+        ·                         ╰── `principal.groups` is ["user"]
+     12 │
+        ╰────
     --- stderr
       × another decision was expected than `deny`
     "#);

@@ -17,7 +17,11 @@ mod authorize;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod cli_decide;
+#[cfg(test)]
 mod cli_test;
+#[cfg(test)]
+mod connections;
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]
