@@ -35,6 +35,8 @@ mod hostile;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
+mod mutants;
+#[cfg(test)]
 mod readme;
 #[cfg(test)]
 mod reload;
