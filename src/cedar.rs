@@ -32,8 +32,10 @@ mod scope_parts;
 pub mod snapshot;
 pub mod sources;
 mod statements;
+pub mod trace;
 mod typed;
 mod verdict;
+mod vocabulary;
 mod wording;
 
 pub use compile::{Compiled, compile};
@@ -41,3 +43,5 @@ pub use given::Given;
 pub use live::{Publisher, Snapshots};
 pub use snapshot::Snapshot;
 pub use sources::{ForbidErrors, Revision, Settings, Source, Sources};
+pub use trace::Tracer;
+pub use vocabulary::ActionName;

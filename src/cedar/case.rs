@@ -20,7 +20,7 @@ use super::typed::{Members, expressions};
 use crate::model::{EntityDescription, EntityReference, Question, Record, Refusal, RefusalCode, Timestamp};
 
 /// Members of the context that only the server fills in.
-const SERVER_CONTEXT: [&str; 3] = ["now", "token", "caller"];
+pub(super) const SERVER_CONTEXT: [&str; 3] = ["now", "token", "caller"];
 
 /// A question that may be asked. Nothing is left that could be refused, whichever policies there are.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use anstream::println;
 use serde_json::json;
 
 use super::render::{self, Texts};
-use super::{Exit, Format, Shell, files};
+use super::{Exit, Format, Printing, Shell, files};
 use crate::cedar::{Compiled, Sources, compile};
 use crate::config::{Configuration, DEFAULT_FILE};
 use crate::model::Finding;
@@ -19,6 +19,8 @@ pub(super) struct Args {
     /// Warnings are problems too.
     #[arg(long)]
     deny_warnings: bool,
+    #[command(flatten)]
+    pub(super) printing: Printing,
 }
 
 pub(super) fn run(shell: &Shell, args: &Args) -> Exit {

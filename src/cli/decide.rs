@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use serde_json::json;
 
 use super::render::{self, Texts};
-use super::{Exit, Format, Shell, explanation, files, read_text};
+use super::{Exit, Format, Printing, Shell, explanation, files, read_text};
 use crate::cedar::explain::Explanation;
 use crate::cedar::{Compiled, Snapshot, compile};
 use crate::clock::Clock;
@@ -49,6 +49,8 @@ pub(super) struct Args {
     /// Another decision is a problem (exit code 1).
     #[arg(long, value_enum)]
     expect: Option<Expected>,
+    #[command(flatten)]
+    pub(super) printing: Printing,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -1,5 +1,6 @@
 //! Prints findings and failures: the source line with a caret for people, JSON for programs.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::IsTerminal as _;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use miette::{
 use serde::Serialize;
 
 use super::Format;
-use crate::cedar::Sources;
+use crate::cedar::{Source, Sources};
 use crate::config::Configuration;
 use crate::model::{self, Finding, Place};
 
@@ -33,6 +34,12 @@ impl Texts {
             texts.insert(file.path.display().to_string().into(), Arc::clone(&file.text));
         }
         Self(texts)
+    }
+
+    /// With further files.
+    pub(super) fn and(mut self, sources: &[Source]) -> Self {
+        self.0.extend(sources.iter().map(|file| (Arc::clone(&file.path), Arc::clone(&file.text))));
+        self
     }
 
     pub(super) fn one(path: &Arc<str>, text: &str) -> Self {
@@ -91,6 +98,22 @@ pub(super) fn failure(message: &str, help: Option<&str>) {
         None => finding,
     };
     eprintln!("{}", on_stderr(&Report::new(finding)));
+}
+
+/// A text out of a file on one line, without characters that command a terminal or turn the text around.
+pub(super) fn plain(text: &str) -> Cow<'_, str> {
+    let commands = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(commands) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if commands(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    Cow::Owned(shown)
 }
 
 /// `1 error and 2 warnings`.

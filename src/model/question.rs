@@ -171,7 +171,8 @@ impl Question {
         question.check(limits).map(|()| question)
     }
 
-    fn check(&self, limits: &Limits) -> Result<(), Refusal> {
+    /// Judges its sizes.
+    pub fn check(&self, limits: &Limits) -> Result<(), Refusal> {
         check_id(&self.action, "action", limits)?;
         self.resource.check(limits)?;
         check_record(&self.context, limits)?;
