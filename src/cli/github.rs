@@ -1,6 +1,6 @@
 //! What a GitHub workflow reads: annotations of files on standard output, and the summary of a step.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// `::error file=…,line=…,title=…::message`, escaped so that no text in it can be a command of its own.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ pub(super) fn markdown(text: &str) -> String {
         if c.is_control() {
             escaped.push(' ');
         } else if c.is_ascii_punctuation() && !matches!(c, '.' | ',' | '/' | '-' | '(' | ')') {
-            escaped.push_str(&format!("&#{};", u32::from(c)));
+            let _infallible = write!(escaped, "&#{};", u32::from(c));
         } else {
             escaped.push(c);
         }

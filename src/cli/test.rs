@@ -24,6 +24,7 @@ mod watch;
 
 /// Which tests, and how they are run.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct Args {
     /// Test files, and folders with files called `*.test.yaml`, `*.test.yml` or `*.test.json`; by default
     /// `tests/policies` beside the configuration.
@@ -41,7 +42,7 @@ pub(super) struct Args {
     /// Run again after every save, until it is ended.
     #[arg(long)]
     watch: bool,
-    /// Write the results to this file in JUnit's format too.
+    /// Write the results to this file too, as a `junit.xml`.
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
     #[command(flatten)]

@@ -125,3 +125,95 @@ const fn is_judged(rule: Rule, configured: bool) -> bool {
 fn refused(detail: String) -> Refusal {
     Refusal::new(RefusalCode::InvalidToken, detail)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::MappedClaim;
+
+    fn user(claims: Value) -> Fixture {
+        let Value::Object(claims) = claims else { panic!("an object") };
+        Fixture { name: "ana".to_owned(), kind: Kind::User, groups: None, claims }
+    }
+
+    fn machine(claims: Value) -> Fixture {
+        Fixture { kind: Kind::Machine, ..user(claims) }
+    }
+
+    fn config() -> Config {
+        Config {
+            issuer: "https://issuer.example/pool".to_owned(),
+            client_ids: vec!["web".to_owned(), "app".to_owned()],
+            token_use: vec![TokenUse::Id, TokenUse::Access],
+            machine_type: Some("Machine".to_owned()),
+            ..Config::default()
+        }
+    }
+
+    #[test]
+    fn what_is_not_written_is_as_cognito_would_write_it() {
+        let identity = user(json!({})).identity(Some(&config())).unwrap();
+        assert_eq!((identity.kind, identity.subject.as_str()), (Kind::User, "ana"));
+        assert_eq!((identity.token_use, identity.client_id.as_deref()), (TokenUse::Id, Some("web")));
+        assert_eq!(identity.username.as_deref(), Some("ana"));
+        assert_eq!(&*identity.issuer, "https://issuer.example/pool");
+        assert_eq!(identity.origin, Origin::Claims);
+
+        let access = user(json!({"token_use": "access", "sub": "s-1"})).identity(Some(&config())).unwrap();
+        assert_eq!((access.subject.as_str(), access.username.as_deref()), ("s-1", Some("ana")));
+    }
+
+    #[test]
+    fn a_machine_is_its_client() {
+        let identity = machine(json!({"scope": "b a"})).identity(Some(&config())).unwrap();
+        assert_eq!((identity.kind, identity.subject.as_str()), (Kind::Machine, "web"));
+        assert_eq!(identity.scope.unwrap(), ["a", "b"]);
+        let written = user(json!({"token_use": "access", "sub": "web", "client_id": "web"}));
+        assert_eq!(written.identity(Some(&config())).unwrap().kind, Kind::Machine);
+    }
+
+    #[test]
+    fn every_rule_but_signature_times_and_issuer_is_judged() {
+        let no_machines = Config { machine_type: None, ..config() };
+        let access_only = Config { token_use: vec![TokenUse::Access], ..config() };
+        let level = MappedClaim { claim: "custom:level".to_owned(), immutable: true };
+        let mapped = Config { attributes: [("level".to_owned(), level)].into(), ..config() };
+        let audience = json!({"token_use": "access", "aud": "elsewhere"});
+        for (fixture, config, broken) in [
+            (user(json!({"sub": 7})), &config(), "`sub` is not of its type"),
+            (user(json!({"sub": ""})), &config(), "`sub` does not have 1 to 256 bytes"),
+            (user(json!({"token_use": "id"})), &access_only, "`token_use` is not among the issuer's"),
+            (user(json!({"aud": "other"})), &config(), "its client is not among"),
+            (user(audience), &config(), "an access token carries `aud`"),
+            (machine(json!({"client_id": "other"})), &config(), "its client is not among"),
+            (machine(json!({})), &no_machines, "no `machine_type`"),
+            (user(json!({"cognito:groups": "admin"})), &config(), "it is not an array of strings"),
+            (user(json!({"custom:level": null})), &mapped, "one that Cedar does not have"),
+        ] {
+            let refusal = fixture.identity(Some(config)).unwrap_err();
+            assert_eq!(refusal.code, RefusalCode::InvalidToken);
+            assert!(refusal.detail.contains(broken), "{broken}: {}", refusal.detail);
+        }
+        let long_gone = user(json!({"exp": 1, "iat": 0, "nbf": 9_999_999_999_i64, "iss": "elsewhere"}));
+        assert!(long_gone.identity(Some(&config())).is_ok());
+    }
+
+    #[test]
+    fn without_an_issuer_both_kinds_of_token_and_every_client_are_accepted() {
+        for claims in [json!({}), json!({"token_use": "id", "aud": "any"}), json!({"client_id": "any"})] {
+            assert_eq!(user(claims).identity(None).unwrap().kind, Kind::User);
+        }
+        assert_eq!(machine(json!({"client_id": "nightly"})).identity(None).unwrap().subject, "nightly");
+    }
+
+    #[test]
+    fn a_claim_that_nothing_reads_is_known() {
+        let mut mapping = Issuer::unconfigured();
+        let claim = MappedClaim { claim: "custom:level".to_owned(), immutable: true };
+        mapping.attributes.insert("level".to_owned(), claim);
+        for claim in ["sub", "cognito:groups", "custom:level", "auth_time"] {
+            assert!(is_read(claim, &mapping), "{claim}");
+        }
+        assert!(!is_read("custom:department", &mapping));
+    }
+}

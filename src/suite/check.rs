@@ -92,7 +92,7 @@ pub(super) fn with_ids(expected: &Expected, snapshot: &Snapshot) -> Expected {
             return Arc::clone(id);
         }
         let position = id.strip_prefix("policy").and_then(|position| position.parse().ok());
-        position.and_then(|position| snapshot.policy_at(position)).unwrap_or(id).clone()
+        Arc::clone(position.and_then(|position| snapshot.policy_at(position)).unwrap_or(id))
     };
     Expected::Cedar { decision: *decision, reason: reason.iter().map(id).collect(), errors: *errors }
 }
@@ -150,13 +150,12 @@ impl<'a> Check<'a> {
                 }
             }
         }
-        match room.checked_sub(cases) {
-            Some(left) => *room = left,
-            None => {
-                let message = format!("with this test there are more than {MOST_CASES} cases");
-                findings
-                    .push(self.error("too-many-cases", self.test.place, message).help("name fewer of each"));
-            }
+        if let Some(left) = room.checked_sub(cases) {
+            *room = left;
+        } else {
+            let message = format!("with this test there are more than {MOST_CASES} cases");
+            let finding = self.error("too-many-cases", self.test.place, message);
+            findings.push(finding.help("name fewer of each"));
         }
         if judged {
             findings.extend(self.contexts(&asked));

@@ -33,6 +33,8 @@ pub(super) struct Answer {
     /// Exactly these errors, none where nothing is said: otherwise an answer that came about
     /// because a policy broke would pass for one that a policy gave.
     pub(super) errors: Vec<(Name, PolicyErrorCode)>,
+    /// The test does not name the action; a failure says so.
+    pub(super) unlisted: bool,
 }
 
 /// The determining policies that an answer must have.
@@ -44,11 +46,17 @@ pub(super) enum Determining {
 }
 
 impl Expected {
-    pub(super) const ALLOW: Self = Self::plain(Decision::Allow);
-    pub(super) const DENY: Self = Self::plain(Decision::Deny);
-
-    const fn plain(decision: Decision) -> Self {
-        Self::Answer(Answer { decision, reason: None, policies: Determining::Any, errors: Vec::new() })
+    /// What a table of what may be done expects of an action: that it is allowed where it lists it,
+    /// and denied where it does not.
+    pub(super) const fn where_listed(listed: bool) -> Self {
+        let decision = if listed { Decision::Allow } else { Decision::Deny };
+        Self::Answer(Answer {
+            decision,
+            reason: None,
+            policies: Determining::Any,
+            errors: Vec::new(),
+            unlisted: !listed,
+        })
     }
 
     /// In words: `deny`, `allow by exactly a`, `refused: invalid_token`.
@@ -109,6 +117,9 @@ impl Answer {
             Determining::Including(ids) => {
                 words = format!("{words} by {}", listed(ids.iter().map(|id| &id.value)));
             }
+        }
+        if self.unlisted {
+            words.push_str(", as `may` does not list it");
         }
         if !self.errors.is_empty() {
             words = format!("{words} with errors in {}", listed(self.errors.iter().map(|(id, _)| &id.value)));

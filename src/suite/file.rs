@@ -243,7 +243,7 @@ impl Judge<'_> {
             }
         }
         let reason = written.reason.as_ref().map(|reason| reason.value);
-        Ok(Answer { decision, reason, policies, errors: written.errors.0.clone() })
+        Ok(Answer { decision, reason, policies, errors: written.errors.0.clone(), unlisted: false })
     }
 
     /// A list that a test of this form must have.

@@ -32,6 +32,11 @@ impl Filter {
         self.0.is_empty()
     }
 
+    /// Whether it looks into tests: a test without cases is none of what it asks for.
+    pub(super) fn is_about_cases(&self) -> bool {
+        self.0.iter().any(|(part, _)| !matches!(part, Part::File | Part::Test))
+    }
+
     /// Whether something of this name passes.
     pub(super) fn admits(&self, part: Part, name: &str) -> bool {
         let mut globs = self.0.iter().filter(|(of, _)| *of == part).peekable();
@@ -51,13 +56,11 @@ impl Part {
 
 fn read(glob: &str) -> Result<(Part, WildMatch), String> {
     let (name, glob) = glob.split_once('=').unwrap_or(("test", glob));
-    match Part::ALL.iter().find(|(part, _)| *part == name) {
-        Some((_, part)) => Ok((*part, WildMatch::new(glob))),
-        None => {
-            let parts = Part::ALL.iter().map(|(part, _)| *part);
-            Err(format!("a filter has no `{name}`{}", did_you_mean(name, parts)))
-        }
+    let parts = Part::ALL.iter();
+    if let Some((_, part)) = parts.clone().find(|(part, _)| *part == name) {
+        return Ok((*part, WildMatch::new(glob)));
     }
+    Err(format!("a filter has no `{name}`{}", did_you_mean(name, parts.map(|(part, _)| *part))))
 }
 
 #[cfg(test)]

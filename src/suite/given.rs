@@ -36,7 +36,7 @@ impl GivenTest {
             return Err(vec![finding.help("write them into the test")]);
         }
         let Placed { value: WrittenRequest { principal, action, resource, context }, place } = request;
-        let reason = reason.into_iter().map(|id| Arc::from(id.value)).collect();
+        let reason = reason.into_iter().map(|id| id.value).collect();
         let given = Self {
             principal: principal.into(),
             action: action.into(),

@@ -91,7 +91,9 @@ impl<'a> Plan<'a> {
     /// The tests that a filter admits, in their order, skipped ones included.
     pub fn tests(&self, filter: &Filter) -> impl Iterator<Item = &PlannedTest<'a>> {
         self.tests.iter().filter(|planned| {
-            filter.admits(Part::File, planned.file) && filter.admits(Part::Test, &planned.test.name)
+            filter.admits(Part::File, planned.file)
+                && filter.admits(Part::Test, &planned.test.name)
+                && !(filter.is_about_cases() && matches!(planned.cases, Cases::None))
         })
     }
 

@@ -12,8 +12,8 @@ use super::speakers::Speaker;
 use crate::cedar::Snapshot;
 use crate::model::{Limits, Question, Record, Refusal, Timestamp};
 
-static ALLOW: Expected = Expected::ALLOW;
-static DENY: Expected = Expected::DENY;
+static ALLOW: Expected = Expected::where_listed(true);
+static DENY: Expected = Expected::where_listed(false);
 
 /// What stands in the place of an action where the token is refused, whatever it asks.
 const ANY_ACTION: &str = "any action";

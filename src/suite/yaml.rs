@@ -49,7 +49,6 @@ fn options() -> Options {
             max_depth: DEPTH,
             max_nodes: NODES,
             max_events: 2 * NODES,
-            max_documents: 1,
             // One list of names, used by every test of a file, is what aliases are for.
             enforce_alias_anchor_ratio: false,
         },
@@ -69,16 +68,15 @@ fn finding(source: &Source, error: &Error) -> Finding {
     }
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "of many errors, those that authors meet have words of ours"
+)]
 fn in_our_words(error: &Error) -> (String, Option<String>) {
     match error {
         Error::WithSnippet { error, .. } | Error::AliasError { error, .. } => in_our_words(error),
-        Error::SerdeUnknownField { field, expected, .. } => (
-            format!("unknown member `{field}`{}", did_you_mean(field, expected.iter().copied())),
-            Some(format!("there are {}", list(expected))),
-        ),
-        Error::SerdeUnknownVariant { variant, expected, .. } => {
-            (format!("`{variant}` is none of {}", list(expected)), None)
-        }
+        Error::SerdeUnknownField { field, expected, .. } => unknown("member", field, expected),
+        Error::SerdeUnknownVariant { variant, expected, .. } => unknown("value", variant, expected),
         Error::SerdeMissingField { field, .. } => (format!("the member `{field}` is missing"), None),
         Error::DuplicateMappingKey { key: Some(key), .. } => {
             (format!("the member `{key}` is given twice"), None)
@@ -95,8 +93,25 @@ fn in_our_words(error: &Error) -> (String, Option<String>) {
             let message = format!("aliases make the text larger than it is by more than {REPLAYED} values");
             (message, Some("write out what the aliases stand for".to_owned()))
         }
-        _ => (UserMessageFormatter.format_message(error).into_owned(), None),
+        Error::Budget { .. } => {
+            let message = format!("the text nests deeper than {DEPTH}, or holds more than {NODES} values");
+            (message, Some("split the file".to_owned()))
+        }
+        _ => (lower_case(&UserMessageFormatter.format_message(error)), None),
     }
+}
+
+/// A name that is near to one needs no list of all.
+fn unknown(what: &str, name: &str, known: &[&str]) -> (String, Option<String>) {
+    let suggestion = did_you_mean(name, known.iter().copied());
+    let help = suggestion.is_empty().then(|| format!("there are {}", list(known)));
+    (format!("unknown {what} `{name}`{suggestion}"), help)
+}
+
+fn lower_case(message: &str) -> String {
+    let mut characters = message.chars();
+    let first = characters.next().map(char::to_lowercase);
+    first.into_iter().flatten().chain(characters).collect()
 }
 
 fn plainly(expected: &'static str) -> &'static str {
@@ -114,15 +129,13 @@ fn list(names: &[&str]) -> String {
 
 fn place(text: &str, location: &serde_saphyr::Location) -> Place {
     let size = |size: u64| usize::try_from(size).unwrap_or(usize::MAX);
-    match location.span().byte_offset().filter(|offset| size(*offset) <= text.len()) {
-        Some(_) => placed(location),
-        // The parser's own complaints count characters only.
-        None => {
-            let characters = size(location.span().offset());
-            let offset = text.char_indices().nth(characters).map_or(text.len(), |(offset, _)| offset);
-            Place { offset, length: 0, ..placed(location) }
-        }
+    if location.span().byte_offset().is_some_and(|offset| size(offset) <= text.len()) {
+        return placed(location);
     }
+    // The parser's own complaints count characters only.
+    let characters = size(location.span().offset());
+    let offset = text.char_indices().nth(characters).map_or(text.len(), |(offset, _)| offset);
+    Place { offset, length: 0, ..placed(location) }
 }
 
 fn placed(location: &serde_saphyr::Location) -> Place {

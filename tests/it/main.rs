@@ -17,7 +17,11 @@ mod authorize;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod cli_coverage;
+#[cfg(test)]
 mod cli_decide;
+#[cfg(test)]
+mod cli_test;
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]
@@ -30,5 +34,7 @@ mod hostile;
 mod lifecycle;
 #[cfg(test)]
 mod reload;
+#[cfg(test)]
+mod suite;
 #[cfg(test)]
 mod tokens;

@@ -107,7 +107,7 @@ fn write(path: &Path, text: &str) -> std::io::Result<()> {
 /// Coverage for programs.
 pub(super) fn json(coverage: &Coverage) -> Value {
     let shared = |share: Share, rest: Value| {
-        let mut value = json!({"percent": text::percent(share), "hit": share.hit, "items": share.items});
+        let mut value = json!({"percent": percent(share), "hit": share.hit, "items": share.items});
         if let (Some(members), Value::Object(rest)) = (value.as_object_mut(), rest) {
             members.extend(rest);
         }
@@ -119,6 +119,10 @@ pub(super) fn json(coverage: &Coverage) -> Value {
     });
     let files: Vec<_> = files.collect();
     shared(coverage.share(), json!({"files": files, "unasked": coverage.unasked()}))
+}
+
+fn percent(share: Share) -> f64 {
+    u16::try_from(share.permille()).map_or(0.0, f64::from) / 10.0
 }
 
 fn policy(covered: &PolicyCoverage) -> Value {

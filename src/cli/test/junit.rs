@@ -1,4 +1,4 @@
-//! Test results in JUnit's format, as Jenkins' xUnit plugin describes it: `junit-10.xsd`.
+//! Test results in the format of `JUnit`, as the `xUnit` plugin of Jenkins describes it: `junit-10.xsd`.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -31,12 +31,8 @@ pub(super) fn of(coverage: &Coverage) -> String {
 
 /// `71.4% (5 of 7)`.
 pub(super) fn share(share: Share) -> String {
-    format!("{}% ({} of {})", percent(share), share.hit, share.items)
-}
-
-/// With one decimal, rounded down.
-pub(super) fn percent(share: Share) -> String {
-    format!("{}.{}", share.permille() / 10, share.permille() % 10)
+    let permille = share.permille();
+    format!("{}.{}% ({} of {})", permille / 10, permille % 10, share.hit, share.items)
 }
 
 /// What no test has seen of a policy.
