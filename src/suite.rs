@@ -85,17 +85,27 @@ impl Suite {
 
 /// Asks and judges every case that passes the filter.
 pub fn run(plan: &Plan<'_>, terms: &Terms) -> Report {
-    judged(plan, terms, |_| ())
+    run_until(plan, terms, || false)
+}
+
+/// The same, as long as somebody waits for it: asked before every case.
+pub fn run_until(plan: &Plan<'_>, terms: &Terms, stop: impl Fn() -> bool) -> Report {
+    judged(plan, terms, |_| (), stop)
 }
 
 /// The same, with what it covers of the policies of the plan's snapshot.
 pub fn run_with_coverage(plan: &Plan<'_>, terms: &Terms, tracer: &Tracer<'_>) -> (Report, Coverage) {
     let mut coverage = Coverage::new(tracer, plan.snapshot());
-    let report = judged(plan, terms, |case| coverage.note(case, tracer));
+    let report = judged(plan, terms, |case| coverage.note(case, tracer), || false);
     (report, coverage)
 }
 
-fn judged(plan: &Plan<'_>, terms: &Terms, mut note: impl FnMut(&Case<'_>)) -> Report {
+fn judged(
+    plan: &Plan<'_>,
+    terms: &Terms,
+    mut note: impl FnMut(&Case<'_>),
+    stop: impl Fn() -> bool,
+) -> Report {
     let mut report = Report::of(plan);
     for planned in plan.tests(&terms.filter) {
         report.note_skipped(planned);
@@ -104,7 +114,7 @@ fn judged(plan: &Plan<'_>, terms: &Terms, mut note: impl FnMut(&Case<'_>)) -> Re
             let failed = failure.is_some();
             report.note(&case, failure);
             note(&case);
-            if failed && terms.fail_fast {
+            if failed && terms.fail_fast || stop() {
                 report.stopped = true;
                 return report;
             }

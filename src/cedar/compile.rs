@@ -13,7 +13,7 @@ use super::policies::Policies;
 use super::principal::Plans;
 use super::schema::Schema;
 use super::snapshot::Principals;
-use super::{Snapshot, Source, Sources, findings, resolved};
+use super::{Snapshot, Source, Sources, depth, findings, resolved};
 use crate::model::{Finding, Limits};
 
 /// A revision that may serve, with what somebody should look at all the same.
@@ -74,6 +74,7 @@ fn compile_here(sources: &Sources, limits: &Limits) -> Result<Compiled, Vec<Find
         sorted(std::mem::take(&mut found))
     });
     let (cedar, schema) = schema?;
+    found.extend(depth::beyond_the_stack());
     found.extend(reserved_context(&schema, &sources.schema));
     found.extend(validate(&policies, cedar.clone(), &schema, sources));
 

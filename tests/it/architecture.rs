@@ -56,6 +56,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("mimalloc", &["main.rs"]),
     ("notify", &["store/watch.rs", "store/edits.rs"]),
     ("notify_debouncer_full", &["store/watch.rs", "store/edits.rs"]),
+    ("pin_project_lite", &["http"]),
     ("prometheus_client", &["telemetry"]),
     ("quick_junit", &["cli/test/junit.rs"]),
     ("quick_cache", &["identity/cache.rs", "cedar/snapshot.rs"]),

@@ -23,15 +23,21 @@ mod cli_decide;
 #[cfg(test)]
 mod cli_test;
 #[cfg(test)]
+mod connections;
+#[cfg(test)]
 mod corpus;
 #[cfg(test)]
 mod evaluation;
+#[cfg(test)]
+mod gate;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod lifecycle;
+#[cfg(test)]
+mod readme;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
