@@ -17,6 +17,8 @@ mod authorize;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod cli_coverage;
+#[cfg(test)]
 mod cli_decide;
 #[cfg(test)]
 mod cli_test;
