@@ -24,9 +24,6 @@ struct Args {
     /// The settings; `palisade.toml` in this folder, where there is one.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// How results are printed.
-    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
-    format: Format,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -34,9 +31,9 @@ struct Args {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Run the decision service.
-    Serve,
+    Serve(Printing),
     /// Run it on loopback with the shop, a token issuer of its own, and demo users.
-    Dev,
+    Dev(Printing),
     /// Parse and strictly validate schema, policies and entities.
     Check(check::Args),
     /// Format policies.
@@ -44,9 +41,17 @@ enum Verb {
     /// Make one decision, offline, and explain it.
     Decide(decide::Args),
     /// Read a token on standard input and say, rule by rule, whether it would be accepted.
-    Token,
+    Token(Printing),
     /// Ask the running service how it is; for container health checks.
-    Health,
+    Health(Printing),
+}
+
+/// The formats that most verbs know; a verb that knows more has an argument of its own.
+#[derive(Debug, Clone, Copy, clap::Args)]
+struct Printing {
+    /// How results are printed.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
 }
 
 /// How results are printed.
@@ -80,18 +85,32 @@ struct Shell {
 /// Runs the command line of this process.
 #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
 pub fn run() -> ExitCode {
-    let Args { config, format, verb } = Args::parse();
-    let shell = Shell { file: config, format, environment: std::env::vars().collect() };
+    let Args { config, verb } = Args::parse();
+    let shell = Shell { file: config, format: verb.format(), environment: std::env::vars().collect() };
     let exit = match verb {
-        Verb::Serve => serve::run(&shell),
-        Verb::Dev => dev::run(&shell),
+        Verb::Serve(_) => serve::run(&shell),
+        Verb::Dev(_) => dev::run(&shell),
         Verb::Check(args) => check::run(&shell, &args),
         Verb::Fmt(args) => fmt::run(&shell, &args),
         Verb::Decide(args) => decide::run(&shell, &args),
-        Verb::Token => token::run(&shell),
-        Verb::Health => health::run(&shell),
+        Verb::Token(_) => token::run(&shell),
+        Verb::Health(_) => health::run(&shell),
     };
     ExitCode::from(exit as u8)
+}
+
+impl Verb {
+    /// How complaints about the settings are printed.
+    const fn format(&self) -> Format {
+        match self {
+            Self::Serve(printing) | Self::Dev(printing) | Self::Token(printing) | Self::Health(printing) => {
+                printing.format
+            }
+            Self::Check(args) => args.format.of_complaints(),
+            Self::Fmt(args) => args.printing.format,
+            Self::Decide(args) => args.printing.format,
+        }
+    }
 }
 
 impl Shell {

@@ -1,15 +1,16 @@
-//! `palisade check`: parse and strictly validate schema, policies and entities.
+//! `palisade check`: parse and strictly validate schema, policies and entities, and lint them.
 
 use std::path::{Path, PathBuf};
 
 use anstream::println;
+use clap::ValueEnum;
 use serde_json::json;
 
 use super::render::{self, Texts};
-use super::{Exit, Format, Shell, files};
-use crate::cedar::{Compiled, Sources, compile};
+use super::{Exit, Shell, files};
+use crate::cedar::Sources;
+use crate::cedar::lint::{self, Checked};
 use crate::config::{Configuration, DEFAULT_FILE};
-use crate::model::Finding;
 
 /// What to check.
 #[derive(Debug, clap::Args)]
@@ -19,6 +20,28 @@ pub(super) struct Args {
     /// Warnings are problems too.
     #[arg(long)]
     deny_warnings: bool,
+    /// How the findings are printed.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
+}
+
+/// How findings are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+impl Format {
+    /// How a complaint about the settings is printed.
+    pub(super) const fn of_complaints(self) -> super::Format {
+        match self {
+            Self::Text => super::Format::Text,
+            Self::Json => super::Format::Json,
+        }
+    }
 }
 
 pub(super) fn run(shell: &Shell, args: &Args) -> Exit {
@@ -27,7 +50,7 @@ pub(super) fn run(shell: &Shell, args: &Args) -> Exit {
         Some(path) => configuration_of(shell, path),
     };
     match configuration {
-        Ok(configuration) => check(shell, &configuration, args.deny_warnings),
+        Ok(configuration) => check(&configuration, args),
         Err(exit) => exit,
     }
 }
@@ -44,35 +67,44 @@ fn configuration_of(shell: &Shell, path: &Path) -> Result<Configuration, Exit> {
     }
 }
 
-fn check(shell: &Shell, configuration: &Configuration, deny_warnings: bool) -> Exit {
-    let (sources, findings, compiled) = match files(configuration).read() {
-        Err(findings) => (Sources::default(), findings, None),
-        Ok(sources) => match compile(&sources, &configuration.config.limits) {
-            Err(findings) => (sources, findings, None),
-            Ok(Compiled { snapshot, warnings }) => (sources, warnings, Some(snapshot)),
-        },
+fn check(configuration: &Configuration, args: &Args) -> Exit {
+    let (sources, checked) = match files(configuration).read() {
+        Err(findings) => (Sources::default(), Checked { findings, ..Checked::default() }),
+        Ok(sources) => {
+            let checked = lint::check(&sources, &configuration.config.limits, &configuration.project());
+            (sources, checked)
+        }
     };
-    let policies = compiled.as_ref().map(|snapshot| snapshot.policy_count());
-    match shell.format {
-        Format::Json => {
-            let revision = compiled.as_ref().map(|snapshot| snapshot.revision().to_string());
-            render::json(&json!({"findings": findings, "policies": policies, "revision": revision}));
-        }
-        Format::Text => {
-            render::findings(&findings, &Texts::of(&sources, configuration));
-            match policies {
-                Some(policies) => println!("{policies} policies, {}", render::count(&findings)),
-                None => println!("{}", render::count(&findings)),
-            }
-        }
+    match args.format {
+        Format::Json => json(&checked),
+        Format::Text => text(&checked, &Texts::of(&sources, configuration)),
     }
-    exit(&findings, deny_warnings)
-}
-
-fn exit(findings: &[Finding], deny_warnings: bool) -> Exit {
-    if findings.iter().any(|finding| deny_warnings || finding.is_error()) {
+    if checked.findings.iter().any(|finding| args.deny_warnings || finding.is_error()) {
         Exit::Problems
     } else {
         Exit::Good
+    }
+}
+
+fn json(checked: &Checked) {
+    let Checked { snapshot, findings, silenced } = checked;
+    render::json(&json!({
+        "findings": findings,
+        "silenced": silenced,
+        "policies": snapshot.as_ref().map(|snapshot| snapshot.policy_count()),
+        "revision": snapshot.as_ref().map(|snapshot| snapshot.revision().to_string()),
+    }));
+}
+
+fn text(checked: &Checked, texts: &Texts) {
+    render::findings(&checked.findings, texts);
+    let count = render::count(&checked.findings);
+    let silenced = match checked.silenced.len() {
+        0 => String::new(),
+        silenced => format!(" ({silenced} silenced)"),
+    };
+    match &checked.snapshot {
+        Some(snapshot) => println!("{} policies, {count}{silenced}", snapshot.policy_count()),
+        None => println!("{count}{silenced}"),
     }
 }

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use serde_json::json;
 
 use super::render::{self, Texts};
-use super::{Exit, Format, Shell, files, read_text};
+use super::{Exit, Format, Printing, Shell, files, read_text};
 use crate::cedar::{Compiled, Snapshot, compile};
 use crate::clock::Clock;
 use crate::config::Configuration;
@@ -47,6 +47,8 @@ pub(super) struct Args {
     /// Another decision is a problem (exit code 1).
     #[arg(long, value_enum)]
     expect: Option<Expected>,
+    #[command(flatten)]
+    pub(super) printing: Printing,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -7,7 +7,7 @@ use anstream::println;
 use serde_json::json;
 
 use super::render::{self, Texts};
-use super::{Exit, Format, Shell, files};
+use super::{Exit, Format, Printing, Shell, files};
 use crate::cedar::{Source, format};
 
 /// What to format.
@@ -16,6 +16,8 @@ pub(super) struct Args {
     /// Say which files would change, and change none.
     #[arg(long)]
     check: bool,
+    #[command(flatten)]
+    pub(super) printing: Printing,
 }
 
 pub(super) fn run(shell: &Shell, args: &Args) -> Exit {
