@@ -34,16 +34,19 @@ pub(super) fn is_principal(expression: &Expr) -> bool {
 
 /// The attribute of the principal that an expression reads or asks for.
 pub(super) fn principal_attribute(expression: &Expr) -> Option<&str> {
-    match expression {
-        Expr::GetAttr { expr, attr } if is_principal(expr) => Some(attr),
-        Expr::HasAttr { expr, attrs } if is_principal(expr) => Some(attrs.first()),
-        _ => None,
-    }
+    let (holder, name) = if let Expr::GetAttr { expr, attr } = expression {
+        (expr, attr)
+    } else if let Expr::HasAttr { expr, attrs } = expression {
+        (expr, attrs.first())
+    } else {
+        return None;
+    };
+    is_principal(holder).then_some(name)
 }
 
 /// The strings that an expression asks for in a set: those of `set.contains("a")` and of
 /// `set.containsAny(["a", "b"])`, in either order.
-pub(super) fn asked_of<'e>(expression: &'e Expr, is_set: impl Fn(&Expr) -> bool) -> Vec<&'e str> {
+pub(super) fn asked_of(expression: &Expr, is_set: impl Fn(&Expr) -> bool) -> Vec<&str> {
     let Expr::BinaryOp { op, left, right } = expression else { return Vec::new() };
     if !matches!(op, BinaryOp::Contains | BinaryOp::ContainsAll | BinaryOp::ContainsAny) {
         return Vec::new();
@@ -55,15 +58,18 @@ pub(super) fn asked_of<'e>(expression: &'e Expr, is_set: impl Fn(&Expr) -> bool)
     }
 }
 
+/// The string that a literal is, or the strings that a set of literals holds.
 fn strings(expression: &Expr) -> Vec<&str> {
-    let string = |expression: &'_ Expr| matches!(expression, Expr::Literal(Literal::String(_)));
-    match expression {
-        Expr::Literal(Literal::String(text)) => vec![text],
-        Expr::Set(elements) if elements.iter().all(|element| string(element)) => {
-            elements.iter().flat_map(|element| strings(element)).collect()
-        }
-        _ => Vec::new(),
-    }
+    let elements = if let Expr::Set(elements) = expression {
+        elements.iter().map(AsRef::as_ref).collect()
+    } else {
+        vec![expression]
+    };
+    let literals = elements.into_iter().filter_map(|element| {
+        let Expr::Literal(Literal::String(text)) = element else { return None };
+        Some(text.as_str())
+    });
+    literals.collect()
 }
 
 fn children<'e>(expression: &'e Expr, into: &mut Vec<&'e Expr>) {
@@ -82,7 +88,6 @@ fn children<'e>(expression: &'e Expr, into: &mut Vec<&'e Expr>) {
         }
         Expr::Set(elements) => into.extend(elements.iter().map(AsRef::as_ref)),
         Expr::Record(members) => into.extend(members.values().map(AsRef::as_ref)),
-        // Literals, variables and slots hold nothing.
-        _ => {}
+        Expr::Literal(_) | Expr::Var(_) | Expr::Slot(_) | Expr::Unknown { .. } | _ => {}
     }
 }

@@ -52,7 +52,7 @@ pub(super) fn all<'a>(sources: &'a Sources, parts: &Parts) -> Vec<Statement<'a>>
     statements
 }
 
-impl<'a> Statement<'a> {
+impl Statement<'_> {
     /// A finding at a part of the statement.
     pub(super) fn finding(&self, rule: Rule, span: &Range<usize>, message: impl Into<String>) -> Finding {
         super::finding(rule, &self.source.path, message).at(findings::place(self.source, span))

@@ -104,7 +104,7 @@ fn a_short_type_name_is_mended_where_one_namespace_has_it() {
     let unknown = found(
         r#"@id("a") permit (principal in Shop::Grup::"x", action == Shop::Action::"readProduct", resource);"#,
     );
-    assert_eq!(unknown, one("validation", r#"Shop::Grup"#), "a slip is another finding");
+    assert_eq!(unknown, one("validation", "Shop::Grup"), "a slip is another finding");
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn an_optional_attribute_wants_has_before_it() {
 fn a_policy_wants_an_id() {
     let text = when("");
     assert_eq!(found(&text.replace(r#"@id("a")"#, "")), one("missing-id", "permit"));
-    let template = r#"forbid (principal == ?principal, action, resource);"#;
+    let template = "forbid (principal == ?principal, action, resource);";
     assert_eq!(found(template), one("missing-id", "forbid"));
     assert_eq!(found(&text), NOTHING);
 }
