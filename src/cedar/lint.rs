@@ -13,6 +13,7 @@ mod allow;
 mod conditions;
 mod expression;
 mod groups;
+mod mend;
 mod rule;
 mod scope;
 mod statement;
@@ -21,6 +22,7 @@ mod tests;
 mod token_kind;
 
 pub use allow::{Allow, Silenced, SilencedBy};
+pub use mend::{Mended, mend};
 pub use rule::Rule;
 
 use allow::Allows;

@@ -295,6 +295,19 @@ fn others(message: &str) -> Option<Wording> {
                 .help("compare its scope with `appliesTo` in the schema"),
         );
     }
+    if let Some(text) = message.strip_suffix(" contains BIDI control characters") {
+        return Some(
+            Wording::new(format!("{text} turns the direction of the text around it"))
+                .help("an editor shows it in another order than Cedar reads it: take the character out"),
+        );
+    }
+    if let Some((name, rest)) = message.split_once(" contains the character ") {
+        let character = rest.split_once(" which is not a printable").map_or(rest, |(character, _)| character);
+        return Some(
+            Wording::new(format!("{name} has the character {character}"))
+                .help("it cannot be seen, or is easily taken for another"),
+        );
+    }
     let text = message.strip_suffix(" contains mixed scripts")?;
     Some(
         Wording::new(format!("{text} mixes scripts"))

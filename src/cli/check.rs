@@ -2,15 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use anstream::println;
+use anstream::{eprintln, println};
 use clap::ValueEnum;
 use serde_json::json;
 
 use super::render::{self, Texts};
-use super::{Exit, Shell, files};
+use super::{Exit, Shell, files, policy_files};
 use crate::cedar::Sources;
-use crate::cedar::lint::{self, Checked};
-use crate::config::{Configuration, DEFAULT_FILE};
+use crate::cedar::lint::{self, Checked, Mended};
+use crate::config::{Config, Configuration, DEFAULT_FILE};
 
 /// What to check.
 #[derive(Debug, clap::Args)]
@@ -20,6 +20,9 @@ pub(super) struct Args {
     /// Warnings are problems too.
     #[arg(long)]
     deny_warnings: bool,
+    /// Mend what needs no thought, where the result compiles.
+    #[arg(long)]
+    fix: bool,
     /// How the findings are printed.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
@@ -68,12 +71,18 @@ fn configuration_of(shell: &Shell, path: &Path) -> Result<Configuration, Exit> {
 }
 
 fn check(configuration: &Configuration, args: &Args) -> Exit {
-    let (sources, checked) = match files(configuration).read() {
-        Err(findings) => (Sources::default(), Checked { findings, ..Checked::default() }),
+    let limits = &configuration.config.limits;
+    let checked = match files(configuration).read() {
+        Err(findings) => Ok((Sources::default(), Checked { findings, ..Checked::default() })),
+        Ok(sources) if args.fix => mended(configuration, sources),
         Ok(sources) => {
-            let checked = lint::check(&sources, &configuration.config.limits, &configuration.project());
-            (sources, checked)
+            let checked = lint::check(&sources, limits, &configuration.project());
+            Ok((sources, checked))
         }
+    };
+    let (sources, checked) = match checked {
+        Ok(checked) => checked,
+        Err(exit) => return exit,
     };
     match args.format {
         Format::Json => json(&checked),
@@ -84,6 +93,30 @@ fn check(configuration: &Configuration, args: &Args) -> Exit {
     } else {
         Exit::Good
     }
+}
+
+/// Mends the files, and gives what they hold then; as they are where that would not compile.
+fn mended(configuration: &Configuration, sources: Sources) -> Result<(Sources, Checked), Exit> {
+    let Config { limits, policies, .. } = &configuration.config;
+    let Mended { sources: mended, changed, checked } = lint::mend(&sources, limits, &configuration.project());
+    if changed.is_empty() {
+        return Ok((sources, checked));
+    }
+    if checked.snapshot.is_none() {
+        let help = "mend by hand what is left, and try again";
+        render::failure("nothing was mended: the result would not compile", Some(help));
+        let checked = lint::check(&sources, limits, &configuration.project());
+        return Ok((sources, checked));
+    }
+    for (source, fixes) in &changed {
+        let read = sources.policies.iter().find(|read| read.path == source.path).unwrap_or(source);
+        if let Err(error) = policy_files::write(&policies.dir, read, &source.text) {
+            render::failure(&format!("`{}` cannot be written: {error}", source.path), None);
+            return Err(Exit::Failed);
+        }
+        eprintln!("{}: mended in {fixes} place{}", source.path, if *fixes == 1 { "" } else { "s" });
+    }
+    Ok((mended, checked))
 }
 
 fn json(checked: &Checked) {

@@ -27,6 +27,8 @@ mod hostile;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
+mod lint_docs;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod tokens;
