@@ -16,6 +16,7 @@ mod github;
 mod health;
 mod policy_files;
 mod render;
+mod repository;
 mod serve;
 mod token;
 

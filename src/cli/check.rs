@@ -7,10 +7,14 @@ use clap::ValueEnum;
 use serde_json::json;
 
 use super::render::{self, Texts};
+use super::repository::Repository;
 use super::{Exit, Shell, files, policy_files};
 use crate::cedar::Sources;
 use crate::cedar::lint::{self, Checked, Mended};
 use crate::config::{Config, Configuration, DEFAULT_FILE};
+
+mod annotations;
+mod sarif;
 
 /// What to check.
 #[derive(Debug, clap::Args)]
@@ -35,13 +39,17 @@ pub(super) enum Format {
     Text,
     /// For programs.
     Json,
+    /// For code scanning: SARIF 2.1.0.
+    Sarif,
+    /// For a GitHub workflow: annotations.
+    Github,
 }
 
 impl Format {
     /// How a complaint about the settings is printed.
     pub(super) const fn of_complaints(self) -> super::Format {
         match self {
-            Self::Text => super::Format::Text,
+            Self::Text | Self::Sarif | Self::Github => super::Format::Text,
             Self::Json => super::Format::Json,
         }
     }
@@ -87,6 +95,11 @@ fn check(configuration: &Configuration, args: &Args) -> Exit {
     match args.format {
         Format::Json => json(&checked),
         Format::Text => text(&checked, &Texts::of(&sources, configuration)),
+        Format::Sarif => {
+            let texts = Texts::of(&sources, configuration);
+            render::json(&sarif::log(&checked, &texts, &Repository::around(&configuration.base)));
+        }
+        Format::Github => annotations::print(&checked, &Repository::around(&configuration.base)),
     }
     if checked.findings.iter().any(|finding| args.deny_warnings || finding.is_error()) {
         Exit::Problems

@@ -1,4 +1,4 @@
-//! What a GitHub workflow reads: annotations of files on standard output, and the summary of a step.
+//! What a GitHub workflow reads: annotations of files on standard output.
 
 use std::fmt;
 
@@ -50,21 +50,6 @@ fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }
 
-/// A text that means nothing in Markdown: every mark of it is written as an entity.
-pub(super) fn markdown(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() {
-            escaped.push(' ');
-        } else if c.is_ascii_punctuation() && !matches!(c, '.' | ',' | '/' | '-' | '(' | ')') {
-            escaped.push_str(&format!("&#{};", u32::from(c)));
-        } else {
-            escaped.push(c);
-        }
-    }
-    escaped
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,12 +69,5 @@ mod tests {
             "::error file=tests/a%2Cb%3Ac.test.yaml,line=3,col=5,\
              title=x%0A%3A%3Astop-commands%3A%3Ay::100%25%0D%0A::add-mask::z"
         );
-    }
-
-    #[test]
-    fn a_text_in_a_table_stays_one_cell_of_text() {
-        assert_eq!(markdown("a|b"), "a&#124;b");
-        assert_eq!(markdown("<b>`x`\n*y*"), "&#60;b&#62;&#96;x&#96; &#42;y&#42;");
-        assert_eq!(markdown("deny (no permit), a/b-c.d"), "deny (no permit), a/b-c.d");
     }
 }

@@ -38,6 +38,11 @@ impl Texts {
         Self(texts)
     }
 
+    /// The text of a file.
+    pub(super) fn get(&self, path: &str) -> Option<&str> {
+        self.0.get(path).map(AsRef::as_ref)
+    }
+
     pub(super) fn one(path: &Arc<str>, text: &str) -> Self {
         Self(HashMap::from([(Arc::clone(path), text.into())]))
     }

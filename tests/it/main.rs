@@ -17,6 +17,8 @@ mod authorize;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod cli_check;
+#[cfg(test)]
 mod corpus;
 #[cfg(test)]
 mod evaluation;
