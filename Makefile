@@ -26,7 +26,7 @@ policies:
 	$(CARGO) run --quiet -- check --deny-warnings
 	$(CARGO) run --quiet -- fmt --check
 
-# The whole of it through programs that others wrote: moto as Cognito and DynamoDB, Node, nginx.
+# The whole of it through programs that others wrote: moto as Cognito and DynamoDB, Node, schemathesis.
 e2e:
 	$(CARGO) build --release
 	python3 -m venv $(VENV)

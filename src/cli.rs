@@ -11,6 +11,7 @@ use crate::store::{ConfigurationFile, Files};
 mod check;
 mod decide;
 mod dev;
+mod explanation;
 mod fmt;
 mod github;
 mod health;
@@ -18,6 +19,7 @@ mod policy_files;
 mod render;
 mod repository;
 mod serve;
+mod test;
 mod token;
 
 /// Authorization for applications whose users sign in with Amazon Cognito, decided by Cedar policies.
@@ -39,6 +41,8 @@ enum Verb {
     Dev(Printing),
     /// Parse and strictly validate schema, policies and entities.
     Check(check::Args),
+    /// Run policy tests.
+    Test(test::Args),
     /// Format policies.
     Fmt(fmt::Args),
     /// Make one decision, offline, and explain it.
@@ -94,6 +98,7 @@ pub fn run() -> ExitCode {
         Verb::Serve(_) => serve::run(&shell),
         Verb::Dev(_) => dev::run(&shell),
         Verb::Check(args) => check::run(&shell, &args),
+        Verb::Test(args) => test::run(&shell, &args),
         Verb::Fmt(args) => fmt::run(&shell, &args),
         Verb::Decide(args) => decide::run(&shell, &args),
         Verb::Token(_) => token::run(&shell),
@@ -110,6 +115,7 @@ impl Verb {
                 printing.format
             }
             Self::Check(args) => args.format.of_complaints(),
+            Self::Test(args) => args.format.of_complaints(),
             Self::Fmt(args) => args.printing.format,
             Self::Decide(args) => args.printing.format,
         }

@@ -114,7 +114,7 @@ impl Decider {
     ) -> Result<Answer, Undecided> {
         let case = Case::new(self, identity, facts);
         let judged = case.evaluate(question).and_then(|evaluation| {
-            let explanation = explain.then(|| case.snapshot.explain(identity, &evaluation)).transpose()?;
+            let explanation = explain.then(|| case.explain(question, &evaluation)).transpose()?;
             Ok((evaluation, explanation))
         });
         let (evaluation, explanation) = match judged {

@@ -25,6 +25,7 @@ mod bearer;
 pub mod dev;
 mod error;
 mod intake;
+mod keepalive;
 pub mod listen;
 pub mod ops;
 #[cfg(test)]

@@ -5,6 +5,7 @@ pub mod cache;
 mod canned;
 pub mod claims;
 pub mod config;
+pub mod fixture;
 pub mod given;
 pub mod groups;
 pub mod inspect;
@@ -25,6 +26,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 pub use config::{Config, ConfigFault, check_all};
+pub use fixture::Fixture;
 pub use given::{GivenFault, identity_from_claims, identity_of};
 pub use issuer::{Cognito, DEV_ISSUER, TokenIssuer};
 pub use jwks::KeySource;

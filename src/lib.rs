@@ -5,6 +5,7 @@
 // ---- core: no files, no sockets, no clock ----
 pub mod cedar;
 pub mod model;
+pub mod suite;
 // ---- shell: each file touches one part of the world ----
 pub mod audit;
 pub mod cli;

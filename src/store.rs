@@ -7,17 +7,21 @@ use serde::Deserialize;
 use crate::cedar::ForbidErrors;
 use crate::model::status::WeakSetting;
 
+pub mod edits;
 pub mod files;
 mod fingerprint;
 pub mod reload;
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "tests make files")]
 mod shop;
+pub mod test_files;
 mod walk;
 mod watch;
 
+pub use edits::Edits;
 pub use files::Files;
 pub use reload::{ConfigurationFile, Loaded, Reloads};
+pub use test_files::{TestFiles, TestTexts};
 
 /// `[policies]` of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

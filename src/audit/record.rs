@@ -79,7 +79,7 @@ pub enum Outcome {
 #[derive(Debug, Serialize)]
 pub struct Principal<'a> {
     #[serde(rename = "principal")]
-    uid: String,
+    uid: Arc<str>,
     kind: Kind,
     groups: &'a [String],
     issuer: &'a str,
@@ -141,7 +141,7 @@ struct Keys<'a>(&'a Record);
 
 impl<'a> Principal<'a> {
     /// A principal with its uid as policies write it.
-    pub fn new(uid: String, identity: &'a Identity) -> Self {
+    pub fn new(uid: Arc<str>, identity: &'a Identity) -> Self {
         Self {
             uid,
             kind: identity.kind,
@@ -352,7 +352,7 @@ mod tests {
         let mut lines = Lines::default();
         let line = Line {
             request_id: Some("r-1"),
-            principal: Some(Principal::new("Shop::User::\"3f0c\"".to_owned(), &identity)),
+            principal: Some(Principal::new("Shop::User::\"3f0c\"".into(), &identity)),
             asked: Some(Asked::new(
                 "Shop::Action::\"updateProduct\"",
                 "Shop::Product::\"p\\n42\"".to_owned(),

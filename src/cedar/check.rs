@@ -1,20 +1,17 @@
-//! What somebody gives, judged against the schema and made into Cedar's values in the same step.
+//! What somebody gives, judged against the schema and typed by it in the same step.
 //!
 //! Typed constructors only: a claim or a body never passes through Cedar's own JSON, where
 //! `{"__entity": …}` in a plain string's place would become an entity.
 
 use std::fmt;
-use std::str::FromStr;
-use std::sync::LazyLock;
 
-use cedar_policy::{Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression};
+use cedar_policy::{EntityId, EntityTypeName, EntityUid};
 
+use super::extension;
 use super::schema::{EntityType, Extension, RecordType, Schema, Type};
+use super::typed::{Members, Typed};
 use crate::model::suggestion::did_you_mean;
 use crate::model::{Record, Refusal, Value};
-
-/// Attributes, tags or context members in Cedar's form.
-pub(super) type Members = Vec<(String, RestrictedExpression)>;
 
 /// Judges values under one schema and remembers every entity that they mention.
 #[derive(Debug)]
@@ -65,13 +62,13 @@ impl<'a> Checker<'a> {
 
     /// A closed record. A required member that is not given is asked of `elsewhere`: whether
     /// somebody else supplies it.
-    pub(super) fn record(
+    pub(super) fn record<'v>(
         &mut self,
-        given: &Record,
+        given: &'v Record,
         declared: &RecordType,
         at: At<'_>,
         elsewhere: impl Fn(&str) -> bool,
-    ) -> Result<Members, Refusal> {
+    ) -> Result<Members<'v>, Refusal> {
         let missing = declared
             .0
             .iter()
@@ -93,18 +90,18 @@ impl<'a> Checker<'a> {
                     did_you_mean(name, known)
                 ))
             })?;
-            members.push((name.clone(), self.value(value, &attribute.ty, at.member(name))?));
+            members.push((name.as_str(), self.value(value, &attribute.ty, at.member(name))?));
         }
         Ok(members)
     }
 
     /// The tags of an entity: all of one type.
-    pub(super) fn tags(
+    pub(super) fn tags<'v>(
         &mut self,
-        given: &Record,
+        given: &'v Record,
         declared: &EntityType,
         at: At<'_>,
-    ) -> Result<Members, Refusal> {
+    ) -> Result<Members<'v>, Refusal> {
         let Some(ty) = &declared.tags else {
             if given.is_empty() {
                 return Ok(Vec::new());
@@ -116,7 +113,7 @@ impl<'a> Checker<'a> {
         };
         given
             .iter()
-            .map(|(name, value)| Ok((name.clone(), self.value(value, ty, at.member(name))?)))
+            .map(|(name, value)| Ok((name.as_str(), self.value(value, ty, at.member(name))?)))
             .collect()
     }
 
@@ -140,31 +137,27 @@ impl<'a> Checker<'a> {
         Ok(uid)
     }
 
-    fn value(&mut self, value: &Value, ty: &Type, at: At<'_>) -> Result<RestrictedExpression, Refusal> {
+    fn value<'v>(&mut self, value: &'v Value, ty: &Type, at: At<'_>) -> Result<Typed<'v>, Refusal> {
         match (ty, value) {
-            (Type::Bool, Value::Bool(value)) => Ok(RestrictedExpression::new_bool(*value)),
-            (Type::Long, Value::Long(value)) => Ok(RestrictedExpression::new_long(*value)),
-            (Type::String, Value::String(value)) => Ok(RestrictedExpression::new_string(value.clone())),
+            (Type::Bool, Value::Bool(value)) => Ok(Typed::Bool(*value)),
+            (Type::Long, Value::Long(value)) => Ok(Typed::Long(*value)),
+            (Type::String, Value::String(value)) => Ok(Typed::String(value)),
             (Type::Set(ty), Value::Set(values)) => {
                 let elements = values
                     .iter()
                     .enumerate()
                     .map(|(index, value)| self.value(value, ty, At::Element(&at, index)));
-                elements.collect::<Result<Vec<_>, _>>().map(RestrictedExpression::new_set)
+                elements.collect::<Result<_, _>>().map(Typed::Set)
             }
             (Type::Record(declared), Value::Record(given)) => {
-                let members = self.record(given, declared, at, |_| false)?;
-                RestrictedExpression::new_record(members)
-                    .map_err(|error| Refusal::mismatch(format!("`{at}`: {error}")))
+                self.record(given, declared, at, |_| false).map(Typed::Record)
             }
             (Type::Entity(name), Value::Record(given)) => {
                 let uid = self.entity(given, name, at)?;
                 self.mentioned.push(uid.clone());
-                Ok(RestrictedExpression::new_entity_uid(uid))
+                Ok(Typed::Entity(uid))
             }
-            (Type::Extension(kind), Value::String(text)) => {
-                extension(*kind, text).map_err(|error| Refusal::mismatch(format!("`{at}`: {error}")))
-            }
+            (Type::Extension(kind), Value::String(text)) => extended(*kind, text, at),
             (Type::Extension(kind), Value::Record(given)) if self.form == Form::Cedar => {
                 escaped_extension(given, *kind, at)
             }
@@ -214,55 +207,27 @@ impl<'a> Checker<'a> {
     }
 }
 
-fn escaped_extension(given: &Record, kind: Extension, at: At<'_>) -> Result<RestrictedExpression, Refusal> {
+/// A value of an extension type, its text judged.
+fn extended<'v>(kind: Extension, text: &'v str, at: At<'_>) -> Result<Typed<'v>, Refusal> {
+    extension::judge(kind, text)
+        .map(|()| Typed::Extension(kind, text))
+        .map_err(|error| Refusal::mismatch(format!("`{at}`: {error}")))
+}
+
+fn escaped_extension<'v>(given: &'v Record, kind: Extension, at: At<'_>) -> Result<Typed<'v>, Refusal> {
     let given = match given.get("__extn") {
         Some(Value::Record(inner)) if given.len() == 1 => inner,
         Some(_) | None => given,
     };
     match (given.get("fn"), given.get("arg"), given.len()) {
-        (Some(Value::String(function)), Some(Value::String(text)), 2) if function == constructor(kind) => {
-            extension(kind, text).map_err(|error| Refusal::mismatch(format!("`{at}`: {error}")))
+        (Some(Value::String(function)), Some(Value::String(text)), 2)
+            if function == extension::constructor(kind) =>
+        {
+            extended(kind, text, at)
         }
         _ => Err(Refusal::mismatch(format!(
             "`{at}` is an object, and the schema wants {}",
             Type::Extension(kind).expected()
         ))),
-    }
-}
-
-/// A value of an extension type, read by the extension's own parser.
-pub(super) fn extension(kind: Extension, text: &str) -> Result<RestrictedExpression, String> {
-    // Cedar looks the function's name up with its whole parser, so one expression serves twice.
-    let expression = match kind {
-        Extension::Decimal => RestrictedExpression::new_decimal(text),
-        Extension::Ipaddr => RestrictedExpression::new_ip(text),
-        Extension::Datetime => RestrictedExpression::new_datetime(text),
-        Extension::Duration => RestrictedExpression::new_duration(text),
-    };
-    // The extension's parser runs when an entity is made; there is no nearer public road to it.
-    let probe = PROBE.clone().ok_or("the engine is not as it was built for")?;
-    Entity::new_with_tags(probe, [(String::new(), expression.clone())], [], [])
-        .map(|_| expression)
-        .map_err(|_| format!("the string is not {} as Cedar writes them", article(kind)))
-}
-
-static PROBE: LazyLock<Option<EntityUid>> = LazyLock::new(|| {
-    let probe = EntityTypeName::from_str("Probe").ok()?;
-    Some(EntityUid::from_type_name_and_id(probe, EntityId::new("")))
-});
-
-const fn constructor(kind: Extension) -> &'static str {
-    match kind {
-        Extension::Ipaddr => "ip",
-        Extension::Decimal | Extension::Datetime | Extension::Duration => kind.as_str(),
-    }
-}
-
-const fn article(kind: Extension) -> &'static str {
-    match kind {
-        Extension::Decimal => "a decimal (`1.25`)",
-        Extension::Ipaddr => "an address (`203.0.113.9`, `10.0.0.0/8`)",
-        Extension::Datetime => "a datetime (`2026-11-23T09:30:00Z`)",
-        Extension::Duration => "a duration (`1h30m`)",
     }
 }

@@ -2,7 +2,7 @@
 
 use cedar_policy::RestrictedExpression;
 
-use super::check::extension;
+use super::extension;
 use super::schema::Type;
 use crate::model::Value;
 
@@ -41,7 +41,9 @@ pub(super) fn convert(value: &Value, ty: &Type) -> Result<RestrictedExpression, 
             .map(|value| convert(value, element))
             .collect::<Result<Vec<_>, _>>()
             .map(RestrictedExpression::new_set),
-        (Type::Extension(kind), Value::String(text)) => extension(*kind, text).map_err(|_| refused()),
+        (Type::Extension(kind), Value::String(text)) => {
+            extension::judge(*kind, text).map(|()| extension::expression(*kind, text)).map_err(|_| refused())
+        }
         (Type::Record(declared), Value::Record(given)) => {
             let unknown = given.keys().any(|name| !declared.0.contains_key(name));
             let missing =

@@ -10,11 +10,12 @@ use super::entities::Store;
 use super::index::Index;
 use super::limits::{self, COMPILE_STACK};
 use super::lint::Rule;
+use super::outline::Outline;
 use super::policies::Policies;
 use super::principal::Plans;
 use super::schema::Schema;
 use super::snapshot::Principals;
-use super::{Snapshot, Source, Sources, findings, resolved};
+use super::{Snapshot, Source, Sources, depth, findings, resolved};
 use crate::model::{Finding, Limits, Severity};
 
 /// A revision that may serve, with what somebody should look at all the same.
@@ -93,6 +94,7 @@ impl Parts {
             sorted(std::mem::take(&mut found))
         });
         let (cedar, schema) = schema?;
+        found.extend(depth::beyond_the_stack());
         found.extend(reserved_context(&schema, &sources.schema));
         found.extend(validate(&policies, cedar.clone(), &schema, sources));
         let (plans, of_plans) = Plans::of(&sources.settings.issuers, &schema);
@@ -125,6 +127,7 @@ impl Parts {
             plans,
             store,
             index,
+            outline: Outline::of(&policies, &sources.policies),
             policies: policies.infos,
             forbid_errors: sources.settings.forbid_errors,
             limits: limits.clone(),

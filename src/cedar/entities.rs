@@ -7,9 +7,10 @@ use serde::Deserialize;
 
 use super::Source;
 use super::ancestry::first_too_deep;
-use super::check::{At, Checker, Form, Members};
+use super::check::{At, Checker, Form};
 use super::json::{self, Part};
 use super::schema::Schema;
+use super::typed::{Expressions, expressions};
 use crate::model::value;
 use crate::model::{Finding, Limits, Record, Value};
 
@@ -37,8 +38,8 @@ pub(super) struct StoredEntity {
 /// The attributes and tags of a stored principal, still apart from the entity.
 #[derive(Debug, Clone)]
 pub(super) struct Written {
-    pub(super) attributes: Members,
-    pub(super) tags: Members,
+    pub(super) attributes: Expressions,
+    pub(super) tags: Expressions,
 }
 
 /// For each principal type the attributes that tokens supply. An attribute has one source, so
@@ -114,6 +115,11 @@ impl Store {
         self.0.get(uid)
     }
 
+    /// What a stored entity stands in by itself.
+    pub(super) fn parents(&self, uid: &EntityUid) -> Option<&[EntityUid]> {
+        self.0.get(uid).map(|stored| stored.parents.as_slice())
+    }
+
     pub(super) fn contains(&self, uid: &EntityUid) -> bool {
         self.0.contains_key(uid)
     }
@@ -161,8 +167,7 @@ impl Store {
     fn ancestry(&self, origins: &HashMap<EntityUid, Part<'_>>) -> Option<Finding> {
         let mut uids: Vec<_> = self.0.keys().collect();
         uids.sort_unstable_by_key(|uid| origins.get(*uid).map(|part| (&part.source.path, part.offset())));
-        let parents = |uid: &EntityUid| self.0.get(uid).map(|stored| stored.parents.as_slice());
-        let too_deep = first_too_deep(uids, parents, STORED_ANCESTRY)?;
+        let too_deep = first_too_deep(uids, |uid| self.parents(uid), STORED_ANCESTRY)?;
         let message = format!(
             "`{too_deep}` has more than {STORED_ANCESTRY} generations of ancestors, or stands in itself"
         );
@@ -202,6 +207,7 @@ fn read_entity(part: Part<'_>, schema: &Schema, supplied: &Supplied) -> Result<S
             reference(parent).ok_or("a member of `parents` is no entity: write {\"type\": …, \"id\": …}")?;
         parents.push(checker.parent(declared, type_name, id, At::Root("parents")).map_err(detail)?);
     }
+    let (attributes, tags) = (expressions(&attributes)?, expressions(&tags)?);
     let written = supplied.map(|_| Box::new(Written { attributes: attributes.clone(), tags: tags.clone() }));
     let entity = Entity::new_with_tags(uid, attributes, parents.iter().cloned(), tags)
         .map_err(|error| error.to_string())?;

@@ -1,16 +1,31 @@
-//! An evaluation in words: who the principal was, and what each determining policy says.
+//! An evaluation in words: who the principal was, which policies determined it, which almost
+//! applied, and what to do.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cedar_policy::{Effect, Entities, Entity};
 use serde::Serialize;
 
+use super::Snapshot;
+use super::case::Case;
+use super::conditions::Scene;
 use super::policies::PolicyInfo;
 use super::principal::Principal;
 use crate::model::{Evaluation, Identity, Record, TokenUse};
 
-/// The principal as Palisade saw it, and the policies that determined the decision.
+mod failed_part;
+pub(in crate::cedar) mod hints;
+mod near_misses;
+
+pub use failed_part::{FailedPart, Part, Seen};
+pub use hints::{Hint, HintCode};
+
+pub use near_misses::NearMiss;
+use near_misses::NearMisses;
+
+/// The principal as Palisade saw it, the policies that determined the decision, and what to do
+/// where another one was expected.
 #[derive(Debug, Clone, Serialize)]
 pub struct Explanation {
     /// The principal.
@@ -19,6 +34,15 @@ pub struct Explanation {
     pub policies: Vec<ExplainedPolicy>,
     /// The errors of policies in the engine's own words.
     pub errors: Vec<ExplainedError>,
+    /// Policies that did not apply but almost did: those whose scope the request is within, or
+    /// outside of in one part. The effect that could have turned the decision comes first, and
+    /// what failed in the fewest parts.
+    pub near_misses: Vec<NearMiss>,
+    /// How many policies were not looked into because there are too many.
+    #[serde(skip_serializing_if = "is_none")]
+    pub unexamined: usize,
+    /// Probable causes, and what to do about them.
+    pub hints: Vec<Hint>,
 }
 
 /// The principal as an entity.
@@ -79,27 +103,40 @@ pub struct ExplainedError {
     pub message: String,
 }
 
+/// A request that was evaluated, and everything that it was evaluated under.
+pub(super) struct Circumstances<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) identity: &'a Identity,
+    pub(super) principal: &'a Principal,
+    pub(super) case: &'a Case<'a>,
+    pub(super) scene: Scene,
+}
+
 /// Puts the explanation of one evaluation together.
-pub(super) fn explanation(
-    policies: &HashMap<Arc<str>, PolicyInfo>,
-    identity: &Identity,
-    principal: &Principal,
-    evaluation: &Evaluation,
-) -> Explanation {
+pub(super) fn explanation(around: &Circumstances<'_>, evaluation: &Evaluation) -> Explanation {
     let error = |error: &crate::model::PolicyError| ExplainedError {
         policy: Arc::clone(&error.policy),
         message: error.text.clone(),
     };
+    let NearMisses { told: near_misses, unexamined } = NearMisses::of(around, evaluation);
     Explanation {
-        principal: explained_principal(identity, principal),
+        principal: explained_principal(around.identity, around.principal),
         policies: evaluation
             .policies
             .iter()
-            .filter_map(|id| policies.get(id))
+            .filter_map(|id| around.snapshot.policies.get(id))
             .map(explained_policy)
             .collect(),
         errors: evaluation.errors.iter().map(error).collect(),
+        hints: hints::of_near_misses(around, &near_misses),
+        near_misses,
+        unexamined,
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it a reference")]
+const fn is_none(count: &usize) -> bool {
+    *count == 0
 }
 
 fn explained_principal(identity: &Identity, principal: &Principal) -> ExplainedPrincipal {
@@ -143,3 +180,6 @@ fn explained_policy(info: &PolicyInfo) -> ExplainedPolicy {
         annotations: info.annotations.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,6 @@ use cedar_policy::entities_errors::EntitiesError;
 use cedar_policy::{Context, Entities, EntityUid, Request};
 
 use super::Snapshot;
-use super::case::Case;
 use crate::model::Evaluation;
 
 /// A request in Cedar's own words.
@@ -42,7 +41,7 @@ impl Snapshot {
             .map_err(|error| format!("entities: {error}"))?;
         let request = Request::new(uid(given.principal)?, action, uid(given.resource)?, context, None)
             .map_err(|error| error.to_string())?;
-        Ok(self.judge(&Case { request, entities }))
+        Ok(self.decide_given(&request, &entities))
     }
 
     /// Entities that do not conform to the schema, with the schema's actions.

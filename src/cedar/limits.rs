@@ -3,7 +3,7 @@
 //! Cedar's parsers, converters and evaluator recurse without a limit of their own: a stack overflow
 //! ends the process, and a `forbid` too deep for the stack is skipped. A text that passes here is
 //! parsed, validated and converted on [`COMPILE_STACK`] and evaluated on [`EVALUATION_STACK`]
-//! with room to spare; the tests prove it on real stacks.
+//! with room to spare; `depth.rs` proves it at the first compile.
 
 use std::ops::Range;
 
@@ -19,7 +19,7 @@ pub const COMPILE_STACK: usize = 256 * 1024 * 1024;
 pub const EVALUATION_STACK: usize = 8 * 1024 * 1024;
 
 /// How deep brackets nest. People write five or six.
-const NESTING: usize = 64;
+pub(super) const NESTING: usize = 64;
 
 /// How deep the JSON of stored entities and links nests; `serde_json` itself stops at 128.
 const JSON_NESTING: usize = 64;
@@ -31,11 +31,11 @@ const NAMESPACES: usize = 64;
 const NEGATIONS: usize = 4;
 
 /// The `if`s of one policy.
-const CONDITIONALS: usize = 50;
+pub(super) const CONDITIONALS: usize = 50;
 
 /// The operators of one policy, accesses to attributes and joined conditions counted: each can be a
 /// level of the expression that Cedar walks.
-const OPERATORS: usize = 400;
+pub(super) const OPERATORS: usize = 400;
 
 /// How often its own size a policy's text may come to when `is … in` and `has a.b` are written out:
 /// Cedar repeats the operand, and operands nest.

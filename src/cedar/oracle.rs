@@ -216,8 +216,10 @@ proptest! {
             };
             let alone = Entities::from_entities(principal.entities.iter().cloned(), None).unwrap();
             let body = body(&resource, &json!({"count": 1}), &described.into());
-            if let Ok(case) = super::case::Case::assemble(snapshot, &principal, &body.question, Timestamp::from_millis(0)) {
-                prop_assert_eq!(closure(&case.entities), closure(&alone));
+            if let Ok(case) = super::case::Case::judge(snapshot, &principal, &body.question) {
+                let candidates = case.candidates().unwrap();
+                let (_, entities) = case.build(candidates, Timestamp::from_millis(0)).unwrap();
+                prop_assert_eq!(closure(&entities), closure(&alone));
             }
             Ok(())
         })?;

@@ -33,6 +33,8 @@ pub(super) struct PolicyInfo {
     pub(super) path: Arc<str>,
     pub(super) place: Place,
     pub(super) annotations: BTreeMap<String, String>,
+    /// The id of the template, for a link.
+    pub(super) template: Option<Arc<str>>,
 }
 
 /// A link in the format of Cedar's command line (`-k`).
@@ -110,6 +112,7 @@ impl Policies {
                 path: Arc::clone(&source.path),
                 place,
                 annotations: annotations(text),
+                template: None,
             };
             let added = if let Some(template) = set.template(&written).filter(|_| is_template) {
                 self.templates.insert(Arc::clone(&id), info(template.effect()));
@@ -169,10 +172,14 @@ impl Policies {
         self.set
             .link(PolicyId::new(&*template.id), PolicyId::new(&*id), slots)
             .map_err(|cause| error(findings::plain(&cause.to_string())))?;
-        self.infos.insert(
-            Arc::clone(&id),
-            PolicyInfo { id, path: Arc::clone(&part.source.path), place: part.place(), ..template },
-        );
+        let info = PolicyInfo {
+            id: Arc::clone(&id),
+            path: Arc::clone(&part.source.path),
+            place: part.place(),
+            template: Some(Arc::clone(&template.id)),
+            ..template
+        };
+        self.infos.insert(id, info);
         Ok(())
     }
 }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use cedar_policy::{Entity, EntityTypeName, EntityUid, RestrictedExpression};
 
-use super::check::Members;
+use super::ancestry::ancestors;
 use super::claims::{convert, convertible};
 use super::entities::{Store, Supplied};
 use super::lint::Rule;
 use super::schema::{EntityType, Schema, Type};
+use super::typed::Expressions;
 use crate::model::suggestion::did_you_mean;
 use crate::model::{Finding, Identity, Issuer, Kind, MappedClaim, Refusal, RefusalCode, Value};
 
@@ -18,6 +19,12 @@ use crate::model::{Finding, Identity, Issuer, Kind, MappedClaim, Refusal, Refusa
 #[derive(Debug)]
 pub(super) struct Principal {
     pub(super) uid: EntityUid,
+    /// The uid as policies write it.
+    pub(super) name: Arc<str>,
+    /// What it stands in, near and far.
+    pub(super) ancestors: HashSet<EntityUid>,
+    /// What it stands in by itself: the groups of the token, and the parents that are stored.
+    pub(super) parents: Vec<EntityUid>,
     /// The principal itself, its stored ancestors, and every stored entity that they lead to.
     pub(super) entities: Vec<Entity>,
     /// Every uid of that closure, stored or not. A body may name these and describe none.
@@ -139,6 +146,18 @@ impl Plans {
         kind.entity_type.entity(&plan.issuer.entity_id(&identity.subject)).map_err(refused)
     }
 
+    /// The type of the groups that this identity's token names.
+    pub(super) fn group_type(&self, identity: &Identity) -> Option<&EntityTypeName> {
+        self.by_issuer.get(&identity.issuer).map(|plan| &plan.group.name)
+    }
+
+    /// The claim that fills an attribute of this identity's principal, in back-ticks.
+    pub(super) fn claim(&self, identity: &Identity, attribute: &str) -> Option<String> {
+        let (_, kind) = self.plan(identity).ok()?;
+        let planned = kind.attributes.iter().find(|planned| planned.name == attribute)?;
+        Some(planned.source.claim())
+    }
+
     /// Builds the principal and seals its closure.
     pub(super) fn principal(&self, identity: &Identity, store: &Store) -> Result<Principal, Refusal> {
         let (plan, kind) = self.plan(identity)?;
@@ -146,7 +165,7 @@ impl Plans {
         let stored = store.get(&uid);
         let written = stored.and_then(|stored| stored.written.as_deref());
         let mut attributes = kind.attributes(identity, &plan.issuer)?;
-        let mut tags = Members::new();
+        let mut tags = Expressions::new();
         if let Some(written) = written {
             attributes.extend(written.attributes.iter().cloned());
             tags.extend(written.tags.iter().cloned());
@@ -156,15 +175,17 @@ impl Plans {
         let group = |name: &String| plan.group.entity(&plan.issuer.entity_id(name)).map_err(refused);
         let token_groups = identity.groups.iter().map(group).collect::<Result<HashSet<_>, _>>()?;
         let stored_parents = stored.map(|stored| stored.parents.as_slice()).unwrap_or_default();
-        let parents: HashSet<_> = token_groups.iter().chain(stored_parents).cloned().collect();
-        let entity = Entity::new_with_tags(uid.clone(), attributes, parents, tags)
+        let parents: Vec<_> = token_groups.iter().chain(stored_parents).cloned().collect();
+        let entity = Entity::new_with_tags(uid.clone(), attributes, parents.iter().cloned(), tags)
             .map_err(|error| Refusal::new(RefusalCode::InvalidToken, error.to_string()))?;
 
         let mut sealed = HashSet::from([uid.clone()]);
         let mut entities = vec![entity];
         let references = stored.map(|stored| stored.references().collect::<Vec<_>>()).unwrap_or_default();
         store.gather(token_groups.iter().cloned().chain(references), &mut sealed, &mut entities);
-        Ok(Principal { uid, entities, sealed, token_groups })
+        let name = uid.to_string().into();
+        let ancestors = ancestors(&parents, |uid| store.parents(uid));
+        Ok(Principal { uid, name, ancestors, parents, entities, sealed, token_groups })
     }
 
     fn plan(&self, identity: &Identity) -> Result<(&Plan, &KindPlan), Refusal> {
@@ -252,8 +273,8 @@ impl KindPlan {
         Self { entity_type, attributes }
     }
 
-    fn attributes(&self, identity: &Identity, issuer: &Issuer) -> Result<Members, Refusal> {
-        let mut members = Members::new();
+    fn attributes(&self, identity: &Identity, issuer: &Issuer) -> Result<Expressions, Refusal> {
+        let mut members = Expressions::new();
         for attribute in &self.attributes {
             if let Some(value) = attribute.source.value(identity, issuer) {
                 let value = convert(&value, &attribute.ty).map_err(|reason| {

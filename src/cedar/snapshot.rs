@@ -3,23 +3,24 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use cedar_policy::{Authorizer, Effect, EvaluationError, Response};
+use cedar_policy::{Authorizer, Entities, Request};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use super::case::{Case, LastNow};
 use super::entities::Store;
-use super::explain::{self, Explanation};
-use super::index::Index;
+use super::explain::hints::{self, Hint};
+use super::explain::{self, Circumstances, Explanation};
+use super::index::{Candidates, Index};
+use super::outline::Outline;
 use super::policies::PolicyInfo;
 use super::principal::{Plans, Principal};
 use super::schema::Schema;
+use super::scope::Standing;
+use super::verdict::Verdict;
 use super::{ForbidErrors, Revision};
 use crate::model::identity::Serial;
-use crate::model::{
-    Decision, Evaluation, Identity, Limits, PolicyError, PolicyErrorCode, Question, Reason, Refusal,
-    Timestamp,
-};
+use crate::model::{Evaluation, Identity, Limits, Question, Refusal, Timestamp};
 
 /// How many uids the remembered principals of one snapshot may hold in all; about 60 MB.
 const PRINCIPALS: u64 = 200_000;
@@ -36,6 +37,7 @@ pub struct Snapshot {
     pub(super) plans: Plans,
     pub(super) store: Store,
     pub(super) index: Index,
+    pub(super) outline: Outline,
     pub(super) policies: HashMap<Arc<str>, PolicyInfo>,
     pub(super) forbid_errors: ForbidErrors,
     pub(super) limits: Limits,
@@ -85,20 +87,44 @@ impl Snapshot {
         now: Timestamp,
     ) -> Result<Evaluation, Refusal> {
         let principal = self.principal(identity)?;
-        let case = Case::assemble(self, &principal, question, now)?;
-        Ok(self.judge(&case))
+        let case = Case::judge(self, &principal, question)?;
+        self.decide(&case, now)
     }
 
-    /// Says who the principal was and which policies determined an evaluation of this snapshot.
-    pub fn explain(&self, identity: &Identity, evaluation: &Evaluation) -> Result<Explanation, Refusal> {
+    /// Says of an evaluation under this snapshot who the principal was, which policies determined
+    /// it, and which almost applied.
+    ///
+    /// # Errors
+    /// What [`Snapshot::evaluate`] would refuse.
+    pub fn explain(
+        &self,
+        identity: &Identity,
+        question: &Question,
+        now: Timestamp,
+        evaluation: &Evaluation,
+    ) -> Result<Explanation, Refusal> {
         let principal = self.principal(identity)?;
-        Ok(explain::explanation(&self.policies, identity, &principal, evaluation))
+        let case = Case::judge(self, &principal, question)?;
+        let scene = case.scene(now)?;
+        let around = Circumstances { snapshot: self, identity, principal: &principal, case: &case, scene };
+        Ok(explain::explanation(&around, evaluation))
+    }
+
+    /// What to do about a question that cannot be asked, where more can be said than the refusal does.
+    pub fn advise(&self, question: &Question) -> Vec<Hint> {
+        hints::of_refusal(&self.schema, question)
     }
 
     /// The uid of the principal as policies write it, `Shop::User::"3f0c…"`; the bare subject
     /// where the schema has no type for it.
-    pub fn principal_uid(&self, identity: &Identity) -> String {
-        self.plans.uid(identity).map_or_else(|_| identity.subject.clone(), |uid| uid.to_string())
+    pub fn principal_uid(&self, identity: &Identity) -> Arc<str> {
+        if let Some(principal) = self.principals.0.get(&identity.serial) {
+            return Arc::clone(&principal.name);
+        }
+        match self.plans.uid(identity) {
+            Ok(uid) => uid.to_string().into(),
+            Err(_) => identity.subject.as_str().into(),
+        }
     }
 
     /// The full name of an action that a request names; nothing where the schema has no such action.
@@ -124,70 +150,36 @@ impl Snapshot {
         Ok(principal)
     }
 
-    /// Evaluates a case against the policies that can matter for its action.
-    pub(super) fn judge(&self, case: &Case) -> Evaluation {
-        let candidates = case.request.action().and_then(|action| self.index.candidates(action));
-        let response = candidates.map(|candidates| {
-            Authorizer::new().is_authorized(&case.request, &candidates.policies, &case.entities)
-        });
-        match response {
-            Some(response) => self.evaluation(&response),
-            None => Evaluation {
-                decision: Decision::Deny,
-                reason: Reason::NoPermit,
-                policies: vec![],
-                errors: vec![],
-            },
+    /// Decides a case by scopes where that is enough, and asks the engine where it is not.
+    fn decide(&self, case: &Case<'_>, now: Timestamp) -> Result<Evaluation, Refusal> {
+        let mut verdict = Verdict::default();
+        if let Some(candidates) = case.candidates()
+            && candidates.by_scope(&case.principal(), &case.resource(), &mut verdict)
+        {
+            let (request, entities) = case.build(candidates, now)?;
+            self.ask(candidates, &request, &entities, &mut verdict);
         }
+        Ok(verdict.evaluation(self.forbid_errors))
     }
 
-    fn evaluation(&self, response: &Response) -> Evaluation {
-        let diagnostics = response.diagnostics();
-        let info = |id: &cedar_policy::PolicyId| self.policies.get(AsRef::<str>::as_ref(id));
-        let mut policies: Vec<_> =
-            diagnostics.reason().filter_map(info).map(|info| Arc::clone(&info.id)).collect();
-        policies.sort_unstable();
-        let mut errors = Vec::new();
-        let (mut forbid_failed, mut permit_failed) = (false, false);
-        for cedar_policy::AuthorizationError::PolicyEvaluationError(error) in diagnostics.errors() {
-            let Some(info) = info(error.policy_id()) else { continue };
-            forbid_failed |= info.effect == Effect::Forbid;
-            permit_failed |= info.effect == Effect::Permit;
-            let text = error.inner().to_string();
-            errors.push(PolicyError { policy: Arc::clone(&info.id), code: code(error.inner()), text });
-        }
-        errors.sort_unstable_by(|left, right| left.policy.cmp(&right.policy));
-
-        let applied = !policies.is_empty();
-        let allowed = response.decision() == cedar_policy::Decision::Allow;
-        let (decision, reason) = match (allowed, applied) {
-            (false, true) => (Decision::Deny, Reason::Forbidden),
-            _ if forbid_failed && self.forbid_errors == ForbidErrors::Deny => {
-                (Decision::Deny, Reason::EvaluationError)
+    /// Decides a request in the engine's form.
+    pub(super) fn decide_given(&self, request: &Request, entities: &Entities) -> Evaluation {
+        let mut verdict = Verdict::default();
+        let uids = (request.action(), request.principal(), request.resource());
+        if let (Some(action), Some(principal), Some(resource)) = uids
+            && let Some(candidates) = self.index.candidates(action)
+        {
+            let principal = Standing::new(principal, |uid| entities.is_ancestor_of(uid, principal));
+            let resource = Standing::new(resource, |uid| entities.is_ancestor_of(uid, resource));
+            if candidates.by_scope(&principal, &resource, &mut verdict) {
+                self.ask(candidates, request, entities, &mut verdict);
             }
-            (true, _) => (Decision::Allow, Reason::Permitted),
-            (false, false) if permit_failed => (Decision::Deny, Reason::EvaluationError),
-            (false, false) => (Decision::Deny, Reason::NoPermit),
-        };
-        if !matches!(reason, Reason::Forbidden | Reason::Permitted) {
-            policies.clear();
         }
-        Evaluation { decision, reason, policies, errors }
+        verdict.evaluation(self.forbid_errors)
     }
-}
 
-fn code(error: &EvaluationError) -> PolicyErrorCode {
-    match error {
-        EvaluationError::EntityDoesNotExist(_) => PolicyErrorCode::MissingEntity,
-        EvaluationError::EntityAttrDoesNotExist(_) | EvaluationError::RecordAttrDoesNotExist(_) => {
-            PolicyErrorCode::MissingAttribute
-        }
-        EvaluationError::TypeError(_) => PolicyErrorCode::TypeMismatch,
-        EvaluationError::IntegerOverflow(_) => PolicyErrorCode::Overflow,
-        EvaluationError::FailedExtensionFunctionLookup(_)
-        | EvaluationError::WrongNumArguments(_)
-        | EvaluationError::FailedExtensionFunctionExecution(_) => PolicyErrorCode::Extension,
-        EvaluationError::RecursionLimit(_) => PolicyErrorCode::RecursionLimit,
-        EvaluationError::UnlinkedSlot(_) | EvaluationError::NonValue(_) => PolicyErrorCode::Other,
+    fn ask(&self, candidates: &Candidates, request: &Request, entities: &Entities, verdict: &mut Verdict) {
+        let response = Authorizer::new().is_authorized(request, &candidates.conditional, entities);
+        verdict.hear(&response, &self.policies);
     }
 }

@@ -79,7 +79,8 @@ impl PolicyText {
     }
 }
 
-fn policy(text: &str, span: Range<usize>) -> PolicyText {
+/// The one statement that a part of a text is.
+pub(super) fn policy(text: &str, span: Range<usize>) -> PolicyText {
     let mut tokens = tokens_in(text, span.clone()).peekable();
     let mut annotations = Vec::new();
     while let Some(annotation) = annotation(&mut tokens) {

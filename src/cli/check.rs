@@ -10,8 +10,11 @@ use super::render::{self, Texts};
 use super::repository::Repository;
 use super::{Exit, Shell, files, policy_files};
 use crate::cedar::Sources;
-use crate::cedar::lint::{self, Checked, Mended};
+use crate::cedar::lint::{self, Checked, Mended, Project};
 use crate::config::{Config, Configuration, DEFAULT_FILE};
+use crate::model::Issuer;
+use crate::store::{TestFiles, TestTexts};
+use crate::suite::Suite;
 
 mod annotations;
 mod sarif;
@@ -84,7 +87,7 @@ fn check(configuration: &Configuration, args: &Args) -> Exit {
         Err(findings) => Ok((Sources::default(), Checked { findings, ..Checked::default() })),
         Ok(sources) if args.fix => mended(configuration, sources),
         Ok(sources) => {
-            let checked = lint::check(&sources, limits, &configuration.project());
+            let checked = lint::check(&sources, limits, &project(configuration));
             Ok((sources, checked))
         }
     };
@@ -111,14 +114,15 @@ fn check(configuration: &Configuration, args: &Args) -> Exit {
 /// Mends the files, and gives what they hold then; as they are where that would not compile.
 fn mended(configuration: &Configuration, sources: Sources) -> Result<(Sources, Checked), Exit> {
     let Config { limits, policies, .. } = &configuration.config;
-    let Mended { sources: mended, changed, checked } = lint::mend(&sources, limits, &configuration.project());
+    let project = project(configuration);
+    let Mended { sources: mended, changed, checked } = lint::mend(&sources, limits, &project);
     if changed.is_empty() {
         return Ok((sources, checked));
     }
     if checked.snapshot.is_none() {
         let help = "mend by hand what is left, and try again";
         render::failure("nothing was mended: the result would not compile", Some(help));
-        let checked = lint::check(&sources, limits, &configuration.project());
+        let checked = lint::check(&sources, limits, &project);
         return Ok((sources, checked));
     }
     for (source, fixes) in &changed {
@@ -130,6 +134,18 @@ fn mended(configuration: &Configuration, sources: Sources) -> Result<(Sources, C
         eprintln!("{}: mended in {fixes} place{}", source.path, if *fixes == 1 { "" } else { "s" });
     }
     Ok((mended, checked))
+}
+
+/// What the linter is told: the settings, and the groups of the users in the policy tests.
+fn project(configuration: &Configuration) -> Project {
+    let TestTexts { shared, tests, .. } =
+        TestFiles::of_project(&configuration.base, configuration.config.limits.clone()).read();
+    let unconfigured = Issuer::unconfigured();
+    let configured = configuration.config.issuers.iter().map(|issuer| &*issuer.groups_claim);
+    let claims: Vec<_> = configured.chain([&*unconfigured.groups_claim]).collect();
+    let suite = Suite::read(&shared, &tests);
+    let tested_groups = suite.groups(&claims).map(str::to_owned).collect();
+    Project { tested_groups, ..configuration.project() }
 }
 
 fn json(checked: &Checked) {

@@ -2,13 +2,15 @@
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anstream::println;
 use clap::ValueEnum;
 use serde_json::json;
 
 use super::render::{self, Texts};
-use super::{Exit, Format, Printing, Shell, files, read_text};
+use super::{Exit, Format, Printing, Shell, explanation, files, read_text};
+use crate::cedar::explain::Explanation;
 use crate::cedar::{Compiled, Snapshot, compile};
 use crate::clock::Clock;
 use crate::config::Configuration;
@@ -69,7 +71,8 @@ pub(super) fn run(shell: &Shell, args: &Args) -> Exit {
 }
 
 fn decide(shell: &Shell, args: &Args, configuration: &Configuration) -> Result<Exit, String> {
-    let Some(snapshot) = snapshot(configuration) else { return Ok(Exit::Failed) };
+    let Some(project) = project(configuration) else { return Ok(Exit::Failed) };
+    let snapshot = &project.snapshot;
     let request = read(&args.request)?;
     let body = Body::parse(request.as_bytes(), &configuration.config.limits)
         .map_err(|refusal| refusal.to_string())?;
@@ -81,7 +84,10 @@ fn decide(shell: &Shell, args: &Args, configuration: &Configuration) -> Result<E
     let identity = identity(args, configuration, body.token)?;
     match snapshot.evaluate(&identity, &body.question, now) {
         Ok(evaluation) => {
-            show(shell, &snapshot, &identity, &evaluation)?;
+            let explanation = snapshot
+                .explain(&identity, &body.question, now, &evaluation)
+                .map_err(|refusal| refusal.to_string())?;
+            show(shell, &project, &evaluation, &explanation);
             let decided = evaluation.decision.as_str();
             let unexpected = args
                 .expect
@@ -94,16 +100,26 @@ fn decide(shell: &Shell, args: &Args, configuration: &Configuration) -> Result<E
             Ok(Exit::Good)
         }
         Err(refusal) => {
+            let hints = snapshot.advise(&body.question);
             match shell.format {
-                Format::Json => render::json(&json!({"refused": refusal})),
-                Format::Text => println!("refused: {refusal}"),
+                Format::Json => render::json(&json!({"refused": refusal, "hints": hints})),
+                Format::Text => {
+                    println!("refused: {refusal}");
+                    explanation::print_hints(&hints);
+                }
             }
             Ok(Exit::Problems)
         }
     }
 }
 
-fn snapshot(configuration: &Configuration) -> Option<std::sync::Arc<Snapshot>> {
+/// What is decided under, and the texts that it comes from.
+struct Project {
+    snapshot: Arc<Snapshot>,
+    texts: Texts,
+}
+
+fn project(configuration: &Configuration) -> Option<Project> {
     let sources = match files(configuration).read() {
         Ok(sources) => sources,
         Err(findings) => {
@@ -111,10 +127,11 @@ fn snapshot(configuration: &Configuration) -> Option<std::sync::Arc<Snapshot>> {
             return None;
         }
     };
+    let texts = Texts::of(&sources, configuration);
     match compile(&sources, &configuration.config.limits) {
-        Ok(Compiled { snapshot, .. }) => Some(snapshot),
+        Ok(Compiled { snapshot, .. }) => Some(Project { snapshot, texts }),
         Err(findings) => {
-            render::findings(&findings, &Texts::of(&sources, configuration));
+            render::findings(&findings, &texts);
             None
         }
     }
@@ -171,40 +188,18 @@ fn verified(configuration: &Configuration, token: &Token) -> Result<Identity, St
     Ok(Identity::clone(judged.identity()))
 }
 
-fn show(
-    shell: &Shell,
-    snapshot: &Snapshot,
-    identity: &Identity,
-    evaluation: &Evaluation,
-) -> Result<(), String> {
-    let explanation = snapshot.explain(identity, evaluation).map_err(|refusal| refusal.to_string())?;
+fn show(shell: &Shell, project: &Project, evaluation: &Evaluation, explanation: &Explanation) {
     let Evaluation { decision, reason, policies, errors } = evaluation;
-    if shell.format == Format::Json {
-        render::json(&json!({
+    match shell.format {
+        Format::Json => render::json(&json!({
             "decision": decision, "reason": reason, "policies": policies, "errors": errors,
-            "revision": snapshot.revision().as_str(), "explain": explanation,
-        }));
-        return Ok(());
+            "revision": project.snapshot.revision().as_str(), "explain": explanation,
+        })),
+        Format::Text => {
+            println!("{}: {}", decision.as_str(), reason.as_str());
+            explanation::print(evaluation, explanation, &project.texts);
+        }
     }
-    println!("{}: {}", decision.as_str(), reason.as_str());
-    println!("principal {} ({} token)", explanation.principal.uid, explanation.principal.token_use.as_str());
-    for group in &explanation.principal.groups {
-        println!(
-            "  in {} ({})",
-            group.uid,
-            serde_json::to_string(&group.from).unwrap_or_default().trim_matches('"')
-        );
-    }
-    for (name, value) in &explanation.principal.attributes {
-        println!("  {name} = {}", serde_json::to_string(value).unwrap_or_default());
-    }
-    for policy in &explanation.policies {
-        println!("{} {} at {}:{}:{}", policy.effect, policy.id, policy.path, policy.line, policy.column);
-    }
-    for error in &explanation.errors {
-        println!("error in {}: {}", error.policy, error.message);
-    }
-    Ok(())
 }
 
 fn read(path: &Path) -> Result<String, String> {

@@ -1,6 +1,8 @@
-//! What a GitHub workflow reads: annotations of files on standard output.
+//! What a GitHub workflow reads: annotations of files on standard output, and the summary of a step.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
+
+use crate::model::{Finding, Severity};
 
 /// `::error file=…,line=…,title=…::message`, escaped so that no text in it can be a command of its own.
 #[derive(Debug)]
@@ -15,6 +17,26 @@ pub(super) struct Annotation<'a> {
     pub(super) title: &'a str,
     /// Any number of lines.
     pub(super) message: &'a str,
+}
+
+/// A finding, at its place in the file of this path.
+pub(super) fn finding(finding: &Finding, path: &str) -> String {
+    let message = match &finding.help {
+        Some(help) => format!("{}\n{help}", finding.message),
+        None => finding.message.clone(),
+    };
+    let annotation = Annotation {
+        level: match finding.severity {
+            Severity::Error => Level::Error,
+            Severity::Warning => Level::Warning,
+        },
+        path,
+        line: finding.place.map(|place| place.line),
+        column: finding.place.map(|place| place.column),
+        title: finding.code,
+        message: &message,
+    };
+    annotation.to_string()
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +72,21 @@ fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }
 
+/// A text that means nothing in Markdown: every mark of it is written as an entity.
+pub(super) fn markdown(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            escaped.push(' ');
+        } else if c.is_ascii_punctuation() && !matches!(c, '.' | ',' | '/' | '-' | '(' | ')') {
+            let _infallible = write!(escaped, "&#{};", u32::from(c));
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,5 +106,12 @@ mod tests {
             "::error file=tests/a%2Cb%3Ac.test.yaml,line=3,col=5,\
              title=x%0A%3A%3Astop-commands%3A%3Ay::100%25%0D%0A::add-mask::z"
         );
+    }
+
+    #[test]
+    fn a_text_in_a_table_stays_one_cell_of_text() {
+        assert_eq!(markdown("a|b"), "a&#124;b");
+        assert_eq!(markdown("<b>`x`\n*y*"), "&#60;b&#62;&#96;x&#96; &#42;y&#42;");
+        assert_eq!(markdown("deny (no permit), a/b-c.d"), "deny (no permit), a/b-c.d");
     }
 }

@@ -1,5 +1,6 @@
 //! Prints findings and failures: the source line with a caret for people, JSON for programs.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::IsTerminal as _;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use miette::{
 use serde::Serialize;
 
 use super::Format;
-use crate::cedar::Sources;
+use crate::cedar::{Source, Sources};
 use crate::config::Configuration;
 use crate::model::{self, Finding, Place};
 
@@ -43,6 +44,12 @@ impl Texts {
         self.0.get(path).map(AsRef::as_ref)
     }
 
+    /// With further files.
+    pub(super) fn and(mut self, sources: &[Source]) -> Self {
+        self.0.extend(sources.iter().map(|file| (Arc::clone(&file.path), Arc::clone(&file.text))));
+        self
+    }
+
     pub(super) fn one(path: &Arc<str>, text: &str) -> Self {
         Self(HashMap::from([(Arc::clone(path), text.into())]))
     }
@@ -56,6 +63,26 @@ pub(super) fn findings(findings: &[Finding], texts: &Texts) {
     if let Some(more @ 1..) = findings.len().checked_sub(MOST_FINDINGS) {
         eprintln!("… and {more} more");
     }
+}
+
+/// A remark about places in one file, each marked and labelled in its source line; nothing where the
+/// lines are not for a terminal. For standard output.
+pub(super) fn remark(
+    message: &str,
+    path: &Arc<str>,
+    labels: &[(Place, String)],
+    texts: &Texts,
+) -> Option<String> {
+    let text = texts.0.get(path)?;
+    let labels: Vec<_> = labels
+        .iter()
+        .filter(|(place, _)| can_be_shown(text, *place))
+        .map(|(place, label)| LabeledSpan::new(Some(label.clone()), place.offset, place.length))
+        .collect();
+    let remark = MietteDiagnostic::new(message).with_severity(Severity::Advice).with_labels(labels);
+    remark.labels.as_ref().filter(|labels| !labels.is_empty())?;
+    let report = Report::new(remark).with_source_code(NamedSource::new(path, text.to_string()));
+    Some(graphical(&report, std::io::stdout().is_terminal()))
 }
 
 /// Prints a value for programs, on standard output.
@@ -81,7 +108,23 @@ pub(super) fn failure(message: &str, help: Option<&str>) {
         Some(help) => finding.with_help(help),
         None => finding,
     };
-    eprintln!("{}", graphical(&Report::new(finding)));
+    eprintln!("{}", on_stderr(&Report::new(finding)));
+}
+
+/// A text out of a file on one line, without characters that command a terminal or turn the text around.
+pub(super) fn plain(text: &str) -> Cow<'_, str> {
+    let commands = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(commands) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if commands(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    Cow::Owned(shown)
 }
 
 /// `1 error and 2 warnings`.
@@ -108,17 +151,17 @@ fn report(finding: &Finding, texts: &Texts) -> String {
         (Some(place), Some(text)) if can_be_shown(text, place) => {
             let length = place.length.min(text.len().saturating_sub(place.offset));
             let labeled = diagnostic.with_label(LabeledSpan::new(None, place.offset, length));
-            graphical(
+            on_stderr(
                 &Report::new(labeled).with_source_code(NamedSource::new(&finding.path, text.to_string())),
             )
         }
         (Some(_), _) => {
             diagnostic.message = finding.to_string();
-            graphical(&Report::new(diagnostic))
+            on_stderr(&Report::new(diagnostic))
         }
         (None, _) => {
             diagnostic.message = format!("{}: {}", finding.path, finding.message);
-            graphical(&Report::new(diagnostic))
+            on_stderr(&Report::new(diagnostic))
         }
     }
 }
@@ -135,8 +178,11 @@ fn can_be_shown(text: &str, place: Place) -> bool {
         .all(|line| line.len() <= LONGEST_LINE && !line.contains(|c: char| c.is_control() && c != '\t'))
 }
 
-fn graphical(report: &Report) -> String {
-    let colours = std::io::stderr().is_terminal();
+fn on_stderr(report: &Report) -> String {
+    graphical(report, std::io::stderr().is_terminal())
+}
+
+fn graphical(report: &Report, colours: bool) -> String {
     let theme = if colours { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let mut text = String::new();
     match GraphicalReportHandler::new_themed(theme)

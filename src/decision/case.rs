@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Decider, DecisionId, RequestFacts, Undecided};
 use crate::audit::{Asked, AuditError, Items, Line, Outcome, Principal, Refused};
 use crate::cedar::Snapshot;
+use crate::cedar::explain::Explanation;
 use crate::model::{BatchItem, Evaluation, Identity, Question, Refusal, RefusalCode};
 
 /// A request with the snapshot that it took.
@@ -37,6 +38,14 @@ impl<'a> Case<'a> {
 
     pub(super) fn evaluate(&self, question: &Question) -> Result<Evaluation, Refusal> {
         self.snapshot.evaluate(self.identity, question, self.facts.started.wall)
+    }
+
+    pub(super) fn explain(
+        &self,
+        question: &Question,
+        evaluation: &Evaluation,
+    ) -> Result<Explanation, Refusal> {
+        self.snapshot.explain(self.identity, question, self.facts.started.wall, evaluation)
     }
 
     /// The action's full name; as given where the schema has none such.

@@ -11,10 +11,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use axum::Router;
-use axum_server::accept::NoDelayAcceptor;
+use axum_server::accept::{DefaultAcceptor, NoDelayAcceptor};
 use axum_server::{Handle, Server};
 use serde::{Deserialize, Deserializer, de};
 
+use super::keepalive::KeepAlive;
 use crate::model::Limits;
 
 /// HTTP/2's default, 16 KiB, is less than a legal token of a user with a hundred groups.
@@ -134,15 +135,16 @@ pub async fn run(
         Listener::Tcp(listener) => {
             let handle = Handle::new();
             let server = prepared(axum_server::from_tcp(listener)?, limits, &handle);
-            let serving = server.acceptor(NoDelayAcceptor::new()).serve(service);
+            let serving = server.acceptor(KeepAlive::new(NoDelayAcceptor::new(), limits)).serve(service);
             until(shutdown, serving, handle, grace).await
         }
         Listener::Unix(listener, socket) => {
             let handle = Handle::new();
-            let serving = prepared(axum_server::from_unix(listener)?, limits, &handle).serve(service);
-            let served = until(shutdown, serving, handle, grace).await;
+            let server = prepared(axum_server::from_unix(listener)?, limits, &handle);
+            let serving = server.acceptor(KeepAlive::new(DefaultAcceptor::new(), limits)).serve(service);
+            let ended = until(shutdown, serving, handle, grace).await;
             socket.remove()?;
-            served
+            ended
         }
     }
 }
@@ -153,11 +155,9 @@ fn prepared<A: axum_server::Address>(
     handle: &Handle<A>,
 ) -> Server<A> {
     let http = server.http_builder();
-    http.http1()
-        .header_read_timeout(limits.headers.0)
-        .max_buf_size(limits.token.saturating_add(HEADERS_BESIDE_TOKEN));
+    http.http1().max_buf_size(limits.token.saturating_add(HEADERS_BESIDE_TOKEN));
     http.http2().max_header_list_size(HEADER_LIST).max_concurrent_streams(STREAMS);
-    server.handle(handle.clone()).first_request_timeout(limits.headers.0)
+    server.handle(handle.clone())
 }
 
 async fn until<A: axum_server::Address>(

@@ -20,6 +20,24 @@ pub const LONGEST_SUBJECT: usize = 256;
 const VERIFIED_BY: [(&str, &str); 2] =
     [("email", "email_verified"), ("phone_number", "phone_number_verified")];
 
+/// The claims that are read under every mapping.
+pub(super) const READ: [&str; 14] = [
+    "iss",
+    "sub",
+    "token_use",
+    "client_id",
+    "aud",
+    "exp",
+    "iat",
+    "nbf",
+    "username",
+    "cognito:username",
+    "scope",
+    "jti",
+    "email_verified",
+    "phone_number_verified",
+];
+
 /// The claims that are ever read. Each is typed; none has been judged.
 #[derive(Clone)]
 pub struct Claims {
@@ -179,7 +197,7 @@ impl Claims {
         members.into_iter().chain(verified).find_map(|(name, wrong)| wrong.then_some(name))
     }
 
-    fn keeps(&self, rule: Rule, config: &Config, now: Timestamp) -> Result<(), Broken> {
+    pub(super) fn keeps(&self, rule: Rule, config: &Config, now: Timestamp) -> Result<(), Broken> {
         match rule {
             Rule::Form | Rule::Header | Rule::Issuer | Rule::Key | Rule::Signature => Ok(()),
             Rule::Claims => self.are_complete(),

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Cedar's two decisions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Decision {
     /// A permit applied and no forbid did.
@@ -15,7 +15,7 @@ pub enum Decision {
 }
 
 /// Why, as a stable code; the first that fits, in this order (but for `NotEvaluated`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// A forbid applied.
@@ -56,7 +56,7 @@ pub struct PolicyError {
 }
 
 /// The ways in which Cedar's evaluation fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PolicyErrorCode {
     /// An entity that is not there was asked for an attribute or a tag.
@@ -94,6 +94,21 @@ impl Reason {
             Self::Permitted => "permitted",
             Self::NoPermit => "no_permit",
             Self::NotEvaluated => "not_evaluated",
+        }
+    }
+}
+
+impl PolicyErrorCode {
+    /// As answers and records write it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MissingEntity => "missing_entity",
+            Self::MissingAttribute => "missing_attribute",
+            Self::TypeMismatch => "type_mismatch",
+            Self::Overflow => "overflow",
+            Self::Extension => "extension",
+            Self::RecursionLimit => "recursion_limit",
+            Self::Other => "other",
         }
     }
 }

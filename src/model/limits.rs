@@ -36,8 +36,11 @@ pub struct Limits {
     pub token: usize,
     /// The verified tokens that are remembered, in bytes in all.
     pub token_cache: u64,
-    /// How long a request's headers may take.
+    /// How long a request's headers may take, from their first byte.
     pub headers: Period,
+    /// How long a connection may wait for its next request: longer than the clients that pool
+    /// connections keep theirs, nginx for a minute, so that it is they who close them.
+    pub idle: Period,
     /// How long a request may take from its headers to its answer.
     pub request: Period,
     /// The requests that run at once; more are refused with 503 `overloaded`.
@@ -71,6 +74,7 @@ impl Default for Limits {
             token: 32 * 1024,
             token_cache: 32 * 1024 * 1024,
             headers: Period(Duration::from_secs(5)),
+            idle: Period(Duration::from_secs(75)),
             request: Period(Duration::from_secs(2)),
             in_flight: 1_024,
             file: 1024 * 1024,

@@ -171,7 +171,8 @@ impl Question {
         question.check(limits).map(|()| question)
     }
 
-    fn check(&self, limits: &Limits) -> Result<(), Refusal> {
+    /// Judges its sizes.
+    pub fn check(&self, limits: &Limits) -> Result<(), Refusal> {
         check_id(&self.action, "action", limits)?;
         self.resource.check(limits)?;
         check_record(&self.context, limits)?;
@@ -303,7 +304,9 @@ fn some<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object with `action` and `resource`")]
 struct Written {
+    #[serde(default, deserialize_with = "some")]
     token: Option<Token>,
+    #[serde(default, deserialize_with = "some")]
     id: Option<String>,
     action: String,
     resource: EntityDescription,
@@ -322,6 +325,7 @@ struct WrittenId {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object with `requests`")]
 struct WrittenBatch {
+    #[serde(default, deserialize_with = "some")]
     token: Option<Token>,
     requests: Vec<Box<RawValue>>,
     #[serde(default, deserialize_with = "value::record")]
@@ -372,7 +376,10 @@ mod tests {
         assert!(
             refused(&GOOD.replace("}}", r#"}, "context": {"a": 1, "a": 2}}"#)).contains("`a` is given twice")
         );
-        assert!(refused(&GOOD.replace("}}", r#"}, "context": null}"#)).contains("null"));
+        for member in ["context", "entities", "token"] {
+            let json = GOOD.replace("}}", &format!(r#"}}, "{member}": null}}"#));
+            assert!(refused(&json).contains("null"), "{member}");
+        }
         assert!(refused(&format!("{GOOD} x")).contains("trailing"));
         assert!(refused(&"[".repeat(100_000)).contains("nests 100000 deep"));
     }

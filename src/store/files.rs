@@ -24,10 +24,11 @@ pub struct Files {
 
 /// The kinds of files, each with the folder or file that they come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Policies,
     Schema,
     Entities,
+    Tests,
 }
 
 impl Files {
@@ -74,7 +75,7 @@ impl Files {
     }
 
     /// The folders and files that are read.
-    pub(super) fn roots(&self) -> impl Iterator<Item = &Path> {
+    pub fn roots(&self) -> impl Iterator<Item = &Path> {
         [&self.config.dir, &self.config.schema].into_iter().chain(&self.config.entities).map(PathBuf::as_path)
     }
 
@@ -89,10 +90,10 @@ impl Files {
     }
 
     fn kind(&self, kind: Kind, root: &Path, findings: &mut Vec<Finding>) -> Vec<Source> {
-        let mut budget = Budget { left: kind.most(&self.limits), kind };
+        let mut budget = Budget::of(kind, &self.limits);
         if root.is_file() && kind != Kind::Policies {
             let name = root.file_name().map(OsStr::to_string_lossy).unwrap_or_default();
-            return match self.source(root, &self.shown(root), &name.into(), &mut budget) {
+            return match budget.source(root, &self.shown(root), &name.into()) {
                 Ok(source) => vec![source],
                 Err(finding) => {
                     findings.push(finding);
@@ -107,7 +108,7 @@ impl Files {
         }));
         let mut sources = Vec::with_capacity(walk.files.len());
         for found in &walk.files {
-            match self.source(&found.path, &self.shown(&found.path), &found.name, &mut budget) {
+            match budget.source(&found.path, &self.shown(&found.path), &found.name) {
                 Ok(source) => sources.push(source),
                 Err(finding) => {
                     let over = finding.code == TOO_LARGE;
@@ -119,24 +120,6 @@ impl Files {
             }
         }
         sources
-    }
-
-    fn source(
-        &self,
-        path: &Path,
-        shown: &Arc<str>,
-        name: &Arc<str>,
-        budget: &mut Budget,
-    ) -> Result<Source, Finding> {
-        let bytes = match read_capped(path, self.limits.file) {
-            Ok(bytes) => bytes,
-            Err(ReadFault::Io(error)) => return Err(of_cause(shown, &Cause::Unreadable(error), None)),
-            Err(ReadFault::NotAFile) => return Err(of_cause(shown, &Cause::NotAFile, None)),
-            Err(ReadFault::TooLarge) => return Err(file_too_large(shown, self.limits.file)),
-        };
-        budget.take(bytes.len(), shown, &self.limits)?;
-        let text = String::from_utf8(bytes).map_err(|error| not_utf8(shown, &error))?;
-        Ok(Source { path: Arc::clone(shown), name: Arc::clone(name), text: text.into() })
     }
 
     /// A path as findings name it: from the base where it is below it, with `/` between its parts.
@@ -182,18 +165,44 @@ pub(super) fn read_capped(path: &Path, most: usize) -> Result<Vec<u8>, ReadFault
 /// A file of links between templates and their slots, in Cedar's `-k` format.
 const LINKS_FILE: &str = "links.json";
 
+/// How the names of test files end.
+const TEST_ENDINGS: [&str; 3] = [".test.yaml", ".test.yml", ".test.json"];
+
 /// The code of everything together being too large.
-const TOO_LARGE: &str = "too-large";
+pub(super) const TOO_LARGE: &str = "too-large";
 
 /// The bytes that all files of a kind may have yet.
 #[derive(Debug)]
-struct Budget {
+pub(super) struct Budget<'a> {
     left: usize,
     kind: Kind,
+    limits: &'a Limits,
 }
 
-impl Budget {
-    fn take(&mut self, bytes: usize, shown: &Arc<str>, limits: &Limits) -> Result<(), Finding> {
+impl<'a> Budget<'a> {
+    pub(super) const fn of(kind: Kind, limits: &'a Limits) -> Self {
+        Self { left: kind.most(limits), kind, limits }
+    }
+
+    /// Reads one file.
+    pub(super) fn source(
+        &mut self,
+        path: &Path,
+        shown: &Arc<str>,
+        name: &Arc<str>,
+    ) -> Result<Source, Finding> {
+        let bytes = match read_capped(path, self.limits.file) {
+            Ok(bytes) => bytes,
+            Err(ReadFault::Io(error)) => return Err(of_cause(shown, &Cause::Unreadable(error), None)),
+            Err(ReadFault::NotAFile) => return Err(of_cause(shown, &Cause::NotAFile, None)),
+            Err(ReadFault::TooLarge) => return Err(file_too_large(shown, self.limits.file)),
+        };
+        self.take(bytes.len(), shown)?;
+        let text = String::from_utf8(bytes).map_err(|error| not_utf8(shown, &error))?;
+        Ok(Source { path: Arc::clone(shown), name: Arc::clone(name), text: text.into() })
+    }
+
+    fn take(&mut self, bytes: usize, shown: &Arc<str>) -> Result<(), Finding> {
         match self.left.checked_sub(bytes) {
             Some(left) => {
                 self.left = left;
@@ -205,7 +214,7 @@ impl Budget {
                 format!(
                     "with this file the {} have more than {} bytes in all",
                     self.kind.files(),
-                    self.kind.most(limits)
+                    self.kind.most(self.limits)
                 ),
             )
             .help(format!("raise `limits.{}`", self.kind.limit()))),
@@ -214,24 +223,25 @@ impl Budget {
 }
 
 impl Kind {
-    const fn wanted(self) -> fn(&str) -> bool {
+    pub(super) const fn wanted(self) -> fn(&str) -> bool {
         match self {
             Self::Policies => |name| has_extension(name, "cedar") || name == LINKS_FILE,
             Self::Schema => |name| has_extension(name, "cedarschema"),
             Self::Entities => |name| has_extension(name, "json"),
+            Self::Tests => |name| TEST_ENDINGS.iter().any(|ending| name.ends_with(ending)),
         }
     }
 
     const fn most(self, limits: &Limits) -> usize {
         match self {
-            Self::Policies | Self::Schema => limits.policies,
+            Self::Policies | Self::Schema | Self::Tests => limits.policies,
             Self::Entities => limits.stored_bytes,
         }
     }
 
     const fn limit(self) -> &'static str {
         match self {
-            Self::Policies | Self::Schema => "policies",
+            Self::Policies | Self::Schema | Self::Tests => "policies",
             Self::Entities => "stored_bytes",
         }
     }
@@ -241,6 +251,7 @@ impl Kind {
             Self::Policies => "policy files",
             Self::Schema => "schema files",
             Self::Entities => "files of stored entities",
+            Self::Tests => "test files",
         }
     }
 
@@ -249,6 +260,7 @@ impl Kind {
             Self::Policies => "policies.dir",
             Self::Schema => "policies.schema",
             Self::Entities => "policies.entities",
+            Self::Tests => "policies.tests",
         }
     }
 }
@@ -262,13 +274,13 @@ fn last_part(name: &str) -> &str {
 }
 
 /// With `/` between the parts, and without the `.` that stands for nothing.
-fn shown(path: &Path) -> String {
+pub(super) fn shown(path: &Path) -> String {
     let parts = path.components().filter(|part| !matches!(part, std::path::Component::CurDir));
     let shown = parts.collect::<PathBuf>().to_string_lossy().into_owned();
     if shown.is_empty() { ".".to_owned() } else { shown }
 }
 
-fn of_cause(path: &Arc<str>, cause: &Cause, root: Option<Kind>) -> Finding {
+pub(super) fn of_cause(path: &Arc<str>, cause: &Cause, root: Option<Kind>) -> Finding {
     let code = match cause {
         Cause::Unreadable(_) => "unreadable",
         Cause::NameNotUtf8 => "name-not-utf-8",

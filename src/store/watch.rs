@@ -129,7 +129,7 @@ impl Watch {
 
 /// Whether an event can mean an edit. The decision log may be written beside the policies, and reading
 /// the policies is an event as well.
-fn concerns(event: &notify::Event, roots: &[PathBuf]) -> bool {
+pub(super) fn concerns(event: &notify::Event, roots: &[PathBuf]) -> bool {
     !matches!(event.kind, EventKind::Access(_))
         && (event.need_rescan()
             || event.paths.iter().any(|path| roots.iter().any(|root| path.starts_with(root))))

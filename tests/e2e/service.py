@@ -27,7 +27,7 @@ def binary() -> Path:
 class Palisade:
     """A running service on free loopback ports, with its own copy of the shop's policies."""
 
-    def __init__(self, folder: Path, pool, token_use=("access",)):
+    def __init__(self, folder: Path, pool, token_use=("access",), explain=False):
         self.policies = folder / "policies"
         self.log = folder / "decisions.jsonl"
         port, ops_port = free_ports(2)
@@ -43,6 +43,7 @@ namespace = "Shop"
 listen = "127.0.0.1:{port}"
 ops_listen = "127.0.0.1:{ops_port}"
 drain = "0s"
+explain = {json.dumps(explain)}
 
 [policies]
 dir = "policies"

@@ -11,6 +11,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("clock", &["model"]),
     ("telemetry", &["model"]),
     ("identity", &["model", "clock", "telemetry"]),
+    ("suite", &["model", "cedar", "identity"]),
     ("audit", &["model", "clock", "telemetry"]),
     ("decision", &["model", "cedar", "identity", "audit", "clock", "telemetry"]),
     ("store", &["model", "cedar", "clock", "telemetry"]),
@@ -18,7 +19,19 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("config", &["model", "cedar", "identity", "audit", "store", "http", "telemetry"]),
     (
         "cli",
-        &["model", "cedar", "clock", "telemetry", "identity", "audit", "decision", "store", "http", "config"],
+        &[
+            "model",
+            "cedar",
+            "suite",
+            "clock",
+            "telemetry",
+            "identity",
+            "audit",
+            "decision",
+            "store",
+            "http",
+            "config",
+        ],
     ),
     ("main", &["cli"]),
     ("lib", &[]),
@@ -41,18 +54,22 @@ const HOMES: &[(&str, &[&str])] = &[
     ("jsonwebtoken", &["identity"]),
     ("miette", &["cedar", "cli/render.rs"]),
     ("mimalloc", &["main.rs"]),
-    ("notify", &["store/watch.rs"]),
-    ("notify_debouncer_full", &["store/watch.rs"]),
+    ("notify", &["store/watch.rs", "store/edits.rs"]),
+    ("notify_debouncer_full", &["store/watch.rs", "store/edits.rs"]),
     ("percent_encoding", &["cli/check/sarif.rs"]),
+    ("pin_project_lite", &["http"]),
     ("prometheus_client", &["telemetry"]),
+    ("quick_junit", &["cli/test/junit.rs"]),
     ("quick_cache", &["identity/cache.rs", "cedar/snapshot.rs"]),
     ("reqwest", &["identity"]),
+    ("serde_saphyr", &["suite/yaml.rs"]),
     ("sha2", &["cedar/sources.rs", "cli/check/sarif.rs"]),
     ("strsim", &["model/suggestion.rs"]),
     ("toml", &["config"]),
     ("tower", &["http"]),
     ("tower_http", &["http"]),
     ("tracing_subscriber", &["telemetry/log.rs"]),
+    ("wildmatch", &["suite/filter.rs"]),
     ("uuid", &["decision", "identity/issuer.rs"]),
 ];
 
@@ -73,7 +90,7 @@ const WORLD: &[&str] = &[
 ];
 
 /// The pure core.
-const CORE: &[&str] = &["model", "cedar"];
+const CORE: &[&str] = &["model", "cedar", "suite"];
 
 #[test]
 fn the_arrows_go_one_way_and_every_crate_has_one_home() {

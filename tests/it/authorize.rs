@@ -36,6 +36,17 @@ async fn an_explanation_says_who_and_where() {
     assert_eq!(explain["policies"][0]["path"], "policies/product.cedar");
     assert_eq!(explain["policies"][0]["line"], 9);
 
+    let bob = service.token("bob", &[]);
+    let denied = service.post("/authorize?explain=true", &bob, update()).await;
+    let miss = &denied.body["explain"]["near_misses"][0];
+    assert_eq!((&miss["id"], &miss["line"]), (&json!("admins-manage-products"), &json!(9)));
+    assert_eq!((&miss["failed"][0]["part"], &miss["failed"][0]["line"]), (&json!("principal"), &json!(11)));
+    assert_eq!(denied.body["explain"]["hints"][0]["code"], "no_groups");
+    let answer = service.authorize(&bob, update()).await;
+    assert!(answer.body.get("explain").is_none());
+    let records = std::fs::read_to_string(service.setup.path("decisions.jsonl")).unwrap();
+    assert!(!records.contains("near_misses") && !records.contains("hints"), "{records}");
+
     let service = Setup::new().start_with(|command| {
         command.env("PALISADE__SERVER__EXPLAIN", "false");
     });

@@ -215,6 +215,13 @@ fn decide_explains_an_allow() {
       in Shop::Group::"admin" (token)
       groups = ["admin"]
     permit admins-manage-categories at policies/category.cedar:5:1
+      ☞ forbid filled-categories-stay did not apply: a condition does not hold
+        ╭─[policies/category.cedar:28:8]
+     27 │ )
+     28 │ when { context.productCount > 0 };
+        ·        ────────────┬───────────
+        ·                    ╰── `context.productCount` is 0
+        ╰────
     --- stderr
     "#);
 }
@@ -230,6 +237,14 @@ fn decide_explains_a_deny() {
     principal Shop::User::"bob" (access token)
       in Shop::Group::"user" (token)
       groups = ["user"]
+      ☞ permit admins-manage-categories did not apply: a condition does not hold
+        ╭─[policies/category.cedar:11:8]
+     10 │ )
+     11 │ when { principal.groups.contains("admin") };
+        ·        ─────────────────┬────────────────
+        ·                         ╰── `principal.groups` is ["user"]
+     12 │
+        ╰────
     --- stderr
     "#);
 }
@@ -311,6 +326,13 @@ fn decide_takes_the_claims_of_a_token() {
       groups = ["admin"]
       username = "alice"
     permit admins-manage-categories at policies/category.cedar:5:1
+      ☞ forbid filled-categories-stay did not apply: a condition does not hold
+        ╭─[policies/category.cedar:28:8]
+     27 │ )
+     28 │ when { context.productCount > 0 };
+        ·        ────────────┬───────────
+        ·                    ╰── `context.productCount` is 0
+        ╰────
     --- stderr
     "#);
 }
@@ -336,6 +358,14 @@ fn decide_fails_where_another_decision_was_expected() {
     principal Shop::User::"bob" (access token)
       in Shop::Group::"user" (token)
       groups = ["user"]
+      ☞ permit admins-manage-categories did not apply: a condition does not hold
+        ╭─[policies/category.cedar:11:8]
+     10 │ )
+     11 │ when { principal.groups.contains("admin") };
+        ·        ─────────────────┬────────────────
+        ·                         ╰── `principal.groups` is ["user"]
+     12 │
+        ╰────
     --- stderr
       × another decision was expected than `deny`
     "#);
@@ -532,7 +562,7 @@ fn no_verb_is_told_which_there_are() {
 
     --- stderr
     error: 'palisade' requires a subcommand but one was not provided
-      [subcommands: serve, dev, check, fmt, decide, token, health, help]
+      [subcommands: serve, dev, check, test, fmt, decide, token, health, help]
 
     Usage: palisade [OPTIONS] <COMMAND>
 

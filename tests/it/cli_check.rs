@@ -270,3 +270,22 @@ fn sarif_names_the_rule_the_place_and_the_silence() {
     }
     "#);
 }
+
+#[test]
+fn the_users_of_policy_tests_say_which_groups_there_are() {
+    let setup = Setup::new();
+    let misspelt = "@id(\"a\") permit (principal in Shop::Group::\"amdin\", action == Shop::Action::\"readProduct\", resource)\n\
+                    when { resource has owner };\n";
+    setup.write("policies/product.cedar", misspelt);
+    assert_eq!(
+        check(&setup, &["--deny-warnings"]).status.code(),
+        Some(0),
+        "nothing says which groups there are"
+    );
+    std::fs::create_dir_all(setup.path("tests/policies")).unwrap();
+    let tests = "principals:\n  alice: { groups: [admin] }\n  bob: { claims: { \"cognito:groups\": [user] } }\ntests: []\n";
+    setup.write("tests/policies/a.test.yaml", tests);
+    let result: Value = serde_json::from_slice(&check(&setup, &["--format", "json"]).stdout).unwrap();
+    let messages: Vec<_> = result["findings"].as_array().unwrap().iter().map(|one| &one["message"]).collect();
+    assert_eq!(messages, ["no setting, stored entity or test knows a group `amdin`: did you mean `admin`?"]);
+}

@@ -19,6 +19,12 @@ mod cli;
 #[cfg(test)]
 mod cli_check;
 #[cfg(test)]
+mod cli_decide;
+#[cfg(test)]
+mod cli_test;
+#[cfg(test)]
+mod connections;
+#[cfg(test)]
 mod corpus;
 #[cfg(test)]
 mod evaluation;
@@ -32,5 +38,7 @@ mod lifecycle;
 mod lint_docs;
 #[cfg(test)]
 mod reload;
+#[cfg(test)]
+mod suite;
 #[cfg(test)]
 mod tokens;

@@ -1,0 +1,91 @@
+//! What can be asked under a snapshot, by the names that questions use, and its policies by id.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::Snapshot;
+use super::case::SERVER_CONTEXT;
+use super::schema::Action;
+use crate::model::{Identity, Place, Refusal};
+
+/// An action by its two names.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ActionName {
+    /// The shortest that a question may use: `updateProduct`.
+    pub short: Arc<str>,
+    /// As policies write it: `Shop::Action::"updateProduct"`.
+    pub full: Arc<str>,
+}
+
+impl Snapshot {
+    /// Judges the name of an action.
+    ///
+    /// # Errors
+    /// The schema has no such action.
+    pub fn check_action(&self, name: &str) -> Result<(), Refusal> {
+        self.schema.action(name).map(|_| ())
+    }
+
+    /// Judges the name of an entity type.
+    ///
+    /// # Errors
+    /// The schema has no such type.
+    pub fn check_type(&self, name: &str) -> Result<(), Refusal> {
+        self.schema.entity_type(name).map(|_| ())
+    }
+
+    /// The actions that apply to this principal and to resources of this type, sorted by name.
+    ///
+    /// # Errors
+    /// The identity makes no principal, or the schema has no such type.
+    pub fn applicable_actions(
+        &self,
+        identity: &Identity,
+        resource_type: &str,
+    ) -> Result<Vec<ActionName>, Refusal> {
+        let principal = self.principal(identity)?;
+        let resource = &self.schema.entity_type(resource_type)?.name;
+        let applies = |action: &&Arc<Action>| {
+            action.principals.contains(principal.uid.type_name()) && action.resources.contains(resource)
+        };
+        let mut names: Vec<_> =
+            self.schema.actions().filter(applies).map(|action| self.names(action)).collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// The members of the context that a question about this action may give; none for an action
+    /// that the schema does not have.
+    pub fn context_members(&self, action: &str) -> BTreeSet<&str> {
+        let declared = self.schema.action(action).ok().map(|action| action.context.0.keys());
+        let names = declared.into_iter().flatten().map(String::as_str);
+        names.filter(|name| !SERVER_CONTEXT.contains(name)).collect()
+    }
+
+    /// The ids of its policies, links included and templates not.
+    pub fn policy_ids(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.policies.keys()
+    }
+
+    /// Where a policy stands.
+    pub fn policy_place(&self, id: &str) -> Option<(&Arc<str>, Place)> {
+        self.policies.get(id).map(|info| (&info.path, info.place))
+    }
+
+    /// The policy at a position, counted from 0 over all files in their order, templates and links aside.
+    pub fn policy_at(&self, position: usize) -> Option<&Arc<str>> {
+        let mut policies: Vec<_> =
+            self.policies.values().filter(|info| info.path.ends_with(".cedar")).collect();
+        policies.sort_unstable_by_key(|info| (&info.path, info.place.offset));
+        policies.get(position).map(|info| &info.id)
+    }
+
+    fn names(&self, action: &Action) -> ActionName {
+        let full = Arc::clone(&action.name);
+        let short = action.uid.id().unescaped();
+        match self.schema.action(short) {
+            Ok(named) if named.uid == action.uid => ActionName { short: Arc::from(short), full },
+            Ok(_) | Err(_) => ActionName { short: Arc::clone(&full), full },
+        }
+    }
+}

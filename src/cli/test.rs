@@ -1,0 +1,191 @@
+//! `palisade test`: runs policy tests.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::ValueEnum;
+
+use super::render::{self, Texts};
+use super::{Exit, Shell, files};
+use crate::cedar::limits::EVALUATION_STACK;
+use crate::cedar::{Compiled, Snapshot, Sources, compile};
+use crate::clock::Clock;
+use crate::config::Configuration;
+use crate::model::Finding;
+use crate::store::{TestFiles, TestTexts};
+use crate::suite::{self, Filter, Plan, Report, Suite, Terms};
+
+mod annotations;
+mod json;
+mod junit;
+mod tree;
+mod watch;
+
+/// Which tests, and how they are run.
+#[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+pub(super) struct Args {
+    /// Test files, and folders with files called `*.test.yaml`, `*.test.yml` or `*.test.json`; by default
+    /// `tests/policies` beside the configuration.
+    paths: Vec<PathBuf>,
+    /// Run only what matches: a glob on the test's name, or on `file`, `test`, `principal`, `action` or
+    /// `resource`, as in `action=update*`. May be repeated.
+    #[arg(long, value_name = "GLOB")]
+    filter: Vec<String>,
+    /// Stop at the first failure.
+    #[arg(long)]
+    fail_fast: bool,
+    /// A run without a single case is good.
+    #[arg(long)]
+    allow_empty: bool,
+    /// Run again after every save, until it is ended.
+    #[arg(long)]
+    watch: bool,
+    /// Write the results to this file too, as a `junit.xml`.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Print the JSON Schema of test files, and run none.
+    #[arg(long)]
+    print_schema: bool,
+    /// How results are printed.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
+}
+
+/// How the results of tests are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+    /// For a GitHub workflow: annotations, and the summary of the step.
+    Github,
+}
+
+/// What a run came to.
+struct Run {
+    /// Nothing where the policies could not be compiled.
+    report: Option<Report>,
+    /// What is wrong with the policies, or about the tests.
+    findings: Vec<Finding>,
+    texts: Texts,
+    snapshot: Option<Arc<Snapshot>>,
+}
+
+impl Format {
+    pub(super) const fn of_complaints(self) -> super::Format {
+        match self {
+            Self::Text | Self::Github => super::Format::Text,
+            Self::Json => super::Format::Json,
+        }
+    }
+}
+
+pub(super) fn run(shell: &Shell, args: &Args) -> Exit {
+    if args.print_schema {
+        anstream::print!("{}", suite::SCHEMA);
+        return Exit::Good;
+    }
+    let filter = match Filter::parse(&args.filter) {
+        Ok(filter) => filter,
+        Err(why) => {
+            render::failure(&why, Some("write `--filter 'action=update*'`, or a glob on the test's name"));
+            return Exit::Failed;
+        }
+    };
+    if args.watch {
+        return watch::run(shell, args, &filter);
+    }
+    match shell.configuration() {
+        Ok(configuration) => once(shell, args, &configuration, &filter),
+        Err(exit) => exit,
+    }
+}
+
+/// Runs everything once and prints it.
+fn once(shell: &Shell, args: &Args, configuration: &Configuration, filter: &Filter) -> Exit {
+    if let Some(missing) = args.paths.iter().find(|path| !path.exists()) {
+        render::failure(&format!("there is no `{}`", missing.display()), None);
+        return Exit::Failed;
+    }
+    let terms = Terms { filter: filter.clone(), now: Clock::machine().now().wall, fail_fast: args.fail_fast };
+    let run = match on_a_known_stack(|| judge(configuration, &test_files(configuration, args), &terms)) {
+        Ok(run) => run,
+        Err(why) => {
+            render::failure(&why, None);
+            return Exit::Failed;
+        }
+    };
+    match args.format {
+        Format::Text => tree::print(&run),
+        Format::Json => json::print(&run),
+        Format::Github => annotations::print(&run, &configuration.base, &shell.environment),
+    }
+    if let (Some(path), Some(report)) = (&args.junit, &run.report)
+        && let Err(error) = junit::write(path, report)
+    {
+        render::failure(&format!("`{}` cannot be written: {error}", path.display()), None);
+        return Exit::Failed;
+    }
+    exit(&run, args)
+}
+
+fn exit(run: &Run, args: &Args) -> Exit {
+    let Some(report) = &run.report else { return Exit::Failed };
+    if report.count().is_empty() && !args.allow_empty && report.is_good() {
+        let (what, help) = if args.filter.is_empty() {
+            ("no test was run", "name files or folders with tests; `--allow-empty` takes none for good")
+        } else {
+            ("no test matches the filter", "a glob must match the whole name: write `*` for the rest")
+        };
+        render::failure(what, Some(help));
+        return Exit::Problems;
+    }
+    if report.is_good() { Exit::Good } else { Exit::Problems }
+}
+
+fn test_files(configuration: &Configuration, args: &Args) -> TestFiles {
+    let limits = configuration.config.limits.clone();
+    match args.paths.as_slice() {
+        [] => TestFiles::of_project(&configuration.base, limits),
+        paths => TestFiles::new(&configuration.base, paths, limits),
+    }
+}
+
+/// Reads everything, compiles the policies, and runs the tests under them.
+fn judge(configuration: &Configuration, files_of_tests: &TestFiles, terms: &Terms) -> Run {
+    let limits = &configuration.config.limits;
+    let (sources, compiled) = match files(configuration).read() {
+        Ok(sources) => {
+            let compiled = compile(&sources, limits);
+            (sources, compiled)
+        }
+        Err(findings) => (Sources::default(), Err(findings)),
+    };
+    let texts = Texts::of(&sources, configuration);
+    match compiled {
+        Err(findings) => Run { report: None, findings, texts, snapshot: None },
+        Ok(Compiled { snapshot, .. }) => {
+            let TestTexts { shared, tests, findings } = files_of_tests.read();
+            let suite = Suite::read(&shared, &tests);
+            let plan = Plan::of(&suite, &snapshot, &configuration.config.issuers, limits);
+            let mut report = suite::run(&plan, terms);
+            report.findings.splice(0..0, findings);
+            let texts = texts.and(&shared).and(&tests);
+            let findings = report.findings.clone();
+            Run { report: Some(report), findings, texts, snapshot: Some(Arc::clone(&snapshot)) }
+        }
+    }
+}
+
+/// Policies are evaluated on a thread whose stack carries every legal one.
+fn on_a_known_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
+    std::thread::scope(|scope| {
+        let builder = std::thread::Builder::new().name("tests".to_owned()).stack_size(EVALUATION_STACK);
+        let thread = builder
+            .spawn_scoped(scope, work)
+            .map_err(|error| format!("no thread to run the tests on: {error}"))?;
+        thread.join().map_err(|_| "the tests stopped in the middle".to_owned())
+    })
+}

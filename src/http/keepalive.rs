@@ -1,0 +1,280 @@
+//! How long a connection is kept: for the headers of a request, and between requests.
+//!
+//! Hyper's own limit on headers begins with the silence before them, so that it would close the idle
+//! connections that clients keep for their next request. Here it begins with a request's first byte.
+
+use std::io::{self, ErrorKind, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::http::{Request, Version};
+use axum_server::accept::Accept;
+use pin_project_lite::pin_project;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep};
+use tower::Service;
+
+use crate::model::Limits;
+
+/// What time is measured in at least, so that an alarm never rings all the time.
+const MOMENT: Duration = Duration::from_millis(1);
+
+/// What can still be added to any instant.
+const FOREVER: Duration = Duration::from_hours(24 * 365);
+
+/// Accepts as another acceptor does, and limits the waiting.
+#[derive(Debug, Clone)]
+pub(super) struct KeepAlive<A> {
+    inner: A,
+    headers: Duration,
+    idle: Duration,
+}
+
+/// A connection that ends when nothing has come for too long.
+#[derive(Debug)]
+pub(super) struct Watched<S> {
+    stream: S,
+    requests: Arc<Requests>,
+    headers: Duration,
+    idle: Duration,
+    awaiting: Awaiting,
+    /// It may ring early, never late: hyper does not always read when a request has been answered, so
+    /// that there is not always a time to set it anew.
+    alarm: Pin<Box<Sleep>>,
+}
+
+/// The service of one connection, which counts its requests.
+#[derive(Debug, Clone)]
+pub(super) struct Counted<S> {
+    service: S,
+    requests: Arc<Requests>,
+}
+
+pin_project! {
+    /// The answer to one request, while it is made.
+    #[derive(Debug)]
+    pub(super) struct Answering<F> {
+        #[pin]
+        answer: F,
+        request: Begun,
+    }
+}
+
+/// A request that has begun and ends with this.
+#[derive(Debug)]
+struct Begun(Arc<Requests>);
+
+/// The requests of one connection: what its stream cannot see and its service can.
+#[derive(Debug, Default)]
+struct Requests {
+    begun: AtomicUsize,
+    ended: AtomicUsize,
+    /// Requests come side by side, between frames that belong to none.
+    is_http2: AtomicBool,
+}
+
+/// What a connection waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Awaiting {
+    /// The rest of the headers of the request after so many.
+    Headers { since: Instant, after: usize },
+    /// A request's answer, which has its own time limit.
+    Answer,
+    /// The next request.
+    Request { since: Instant },
+}
+
+impl<A> KeepAlive<A> {
+    pub(super) fn new(inner: A, limits: &Limits) -> Self {
+        let within = |limit: Duration| limit.clamp(MOMENT, FOREVER);
+        Self { inner, headers: within(limits.headers.0), idle: within(limits.idle.0) }
+    }
+}
+
+impl<A, I, S> Accept<I, S> for KeepAlive<A>
+where
+    A: Accept<I, S, Future: Send + 'static>,
+{
+    type Stream = Watched<A::Stream>;
+    type Service = Counted<A::Service>;
+    type Future = Pin<Box<dyn Future<Output = io::Result<(Self::Stream, Self::Service)>> + Send>>;
+
+    fn accept(&self, stream: I, service: S) -> Self::Future {
+        let accepting = self.inner.accept(stream, service);
+        let (headers, idle) = (self.headers, self.idle);
+        Box::pin(async move {
+            let (stream, service) = accepting.await?;
+            let requests = Arc::new(Requests::default());
+            // Whoever connects has something to ask.
+            let awaiting = Awaiting::Headers { since: Instant::now(), after: 0 };
+            let alarm = Box::pin(sleep(headers.min(idle)));
+            let stream = Watched { stream, requests: Arc::clone(&requests), headers, idle, awaiting, alarm };
+            Ok((stream, Counted { service, requests }))
+        })
+    }
+}
+
+impl<S> Watched<S> {
+    /// Bytes have come: of a request's body, or of the headers of the next.
+    fn heard(&mut self) {
+        if !self.requests.are_answered() {
+            self.awaiting = Awaiting::Answer;
+        } else if !self.requests.is_http2.load(Ordering::Relaxed) && !self.awaits_headers() {
+            self.awaiting = Awaiting::Headers { since: Instant::now(), after: self.requests.begun() };
+        }
+    }
+
+    /// Nothing has come, or an answer goes out.
+    fn look(&mut self) {
+        if !self.requests.are_answered() {
+            self.awaiting = Awaiting::Answer;
+        } else if !self.awaits_headers() && !matches!(self.awaiting, Awaiting::Request { .. }) {
+            self.awaiting = Awaiting::Request { since: Instant::now() };
+        }
+    }
+
+    /// Whether headers have begun that are no request yet.
+    fn awaits_headers(&self) -> bool {
+        matches!(self.awaiting, Awaiting::Headers { after, .. } if after == self.requests.begun())
+    }
+
+    /// When the waiting ends; never for an answer.
+    fn deadline(&self) -> Option<Instant> {
+        match self.awaiting {
+            Awaiting::Headers { since, .. } => Some(since + self.headers),
+            Awaiting::Answer => None,
+            Awaiting::Request { since } => Some(since + self.idle),
+        }
+    }
+
+    /// Ready when too much time has passed. The alarm is set anew where it would ring too late, or
+    /// has rung too early, which is once in a while and not for each request.
+    fn poll_given_up(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.look();
+        let deadline = self.deadline();
+        if let Some(deadline) = deadline.filter(|deadline| *deadline < self.alarm.deadline()) {
+            self.alarm.as_mut().reset(deadline);
+        }
+        loop {
+            ready!(self.alarm.as_mut().poll(context));
+            if deadline.is_some_and(|deadline| deadline <= self.alarm.deadline()) {
+                return Poll::Ready(());
+            }
+            let idle = Instant::now() + self.idle;
+            self.alarm.as_mut().reset(deadline.map_or(idle, |deadline| deadline.min(idle)));
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        if let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(context, buffer) {
+            if buffer.filled().len() > before {
+                self.heard();
+            }
+            return Poll::Ready(read);
+        }
+        ready!(self.poll_given_up(context));
+        Poll::Ready(match self.awaiting {
+            // As if the client had closed it, which both sides are prepared for.
+            Awaiting::Request { .. } => Ok(()),
+            Awaiting::Headers { .. } | Awaiting::Answer => Err(ErrorKind::TimedOut.into()),
+        })
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.look();
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.look();
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+impl<S, B> Service<Request<B>> for Counted<S>
+where
+    S: Service<Request<B>>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Answering<S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.service.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let begun = Begun::new(&self.requests, request.version());
+        Answering { answer: self.service.call(request), request: begun }
+    }
+}
+
+impl<F: Future> Future for Answering<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        self.project().answer.poll(context)
+    }
+}
+
+impl Begun {
+    fn new(requests: &Arc<Requests>, version: Version) -> Self {
+        if version == Version::HTTP_2 {
+            requests.is_http2.store(true, Ordering::Relaxed);
+        }
+        requests.begun.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(requests))
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        self.0.ended.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Requests {
+    fn begun(&self) -> usize {
+        self.begun.load(Ordering::Relaxed)
+    }
+
+    /// Whether none is under way.
+    fn are_answered(&self) -> bool {
+        self.ended.load(Ordering::Relaxed) == self.begun()
+    }
+}
+
+#[cfg(test)]
+mod tests;
