@@ -66,3 +66,6 @@ fn integer(text: &str) -> Option<i64> {
     let value: i64 = text.parse().ok()?;
     (value.to_string() == text).then_some(value)
 }
+
+#[cfg(test)]
+mod tests;

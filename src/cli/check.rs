@@ -138,10 +138,14 @@ fn mended(configuration: &Configuration, sources: Sources) -> Result<(Sources, C
 
 /// What the linter is told: the settings, and the groups of the users in the policy tests.
 fn project(configuration: &Configuration) -> Project {
-    let TestTexts { shared, tests, .. } =
-        TestFiles::of_project(&configuration.base, configuration.config.limits.clone()).read();
+    let Configuration { config, base, .. } = configuration;
+    let files = match &config.policies.tests {
+        Some(path) => TestFiles::new(base, std::slice::from_ref(path), config.limits.clone()),
+        None => TestFiles::of_project(base, config.limits.clone()),
+    };
+    let TestTexts { shared, tests, .. } = files.read();
     let unconfigured = Issuer::unconfigured();
-    let configured = configuration.config.issuers.iter().map(|issuer| &*issuer.groups_claim);
+    let configured = config.issuers.iter().map(|issuer| &*issuer.groups_claim);
     let claims: Vec<_> = configured.chain([&*unconfigured.groups_claim]).collect();
     let suite = Suite::read(&shared, &tests);
     let tested_groups = suite.groups(&claims).map(str::to_owned).collect();

@@ -53,6 +53,27 @@ async fn on_a_full_disk_every_answer_is_withheld() {
 }
 
 #[tokio::test]
+async fn a_disk_that_fills_up_withholds_every_answer_until_there_is_room() {
+    let service = Setup::new().start();
+    let (alice, path) = (service.token("alice", &["admin"]), service.setup.path("decisions.jsonl"));
+    assert_eq!(service.authorize(&alice, update()).await.outcome(), "allow permitted");
+    std::fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink("/dev/full", &path).unwrap();
+    service.signal("HUP");
+    service.until(&alice, update(), |reply| reply.status != 200).await;
+    for _ in 0..20 {
+        let reply = service.authorize(&alice, update()).await;
+        assert_eq!(reply.outcome(), "503 audit_unavailable");
+        assert!(reply.body["decision"].is_null());
+    }
+    std::fs::remove_file(&path).unwrap();
+    service.signal("HUP");
+    let reply = service.until(&alice, update(), |reply| reply.status == 200).await;
+    let on_record = service.records();
+    assert!(on_record.iter().any(|record| record["decision_id"] == reply.body["decision_id"]));
+}
+
+#[tokio::test]
 async fn a_log_that_takes_nothing_withholds_answers_and_blocks_nobody() {
     // Nobody reads this pipe, so it is full soon.
     let service = Setup::new().start_with(|command| {

@@ -591,7 +591,7 @@ fn the_commands_of_the_readme_work() {
 }
 
 /// `palisade dev` in an empty folder.
-struct Dev {
+pub(crate) struct Dev {
     child: Child,
     lines: mpsc::Receiver<String>,
     _folder: tempfile::TempDir,
@@ -616,7 +616,7 @@ impl Dev {
         command
     }
 
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut command = Self::command(&folder);
         let mut child =
@@ -632,7 +632,7 @@ impl Dev {
     }
 
     /// The next line that begins so.
-    fn line(&self, start: &str) -> String {
+    pub(crate) fn line(&self, start: &str) -> String {
         loop {
             let line =
                 self.lines.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no line `{start}…` came"));

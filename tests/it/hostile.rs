@@ -141,6 +141,43 @@ fn schemas_that_nest_without_end_are_findings() {
 }
 
 #[test]
+fn entities_and_links_that_nest_without_end_are_findings() {
+    for (what, text) in [
+        ("arrays", "[".repeat(TIMES)),
+        ("records", format!("[{}1{}]", "{\"a\":".repeat(TIMES), "}".repeat(TIMES))),
+        ("a string that stays open", format!("[\"{}", "[".repeat(TIMES))),
+        ("numbers without end", format!("[{}]", "1".repeat(TIMES))),
+    ] {
+        println!("{what}");
+        let setup = Setup::new().settings("[policies]\nentities = \"entities\"\n");
+        std::fs::create_dir(setup.path("entities")).unwrap();
+        let name = "entities/hostile.json";
+        assert_found(what, name, &check_under(setup, name, &text), false);
+        let name = "policies/links.json";
+        assert_found(what, name, &check_under(Setup::new(), name, &text), false);
+    }
+}
+
+#[test]
+fn settings_that_nest_without_end_stop_the_start_with_a_finding() {
+    let arrays = format!("a = {}", "[".repeat(TIMES));
+    let tables = format!("a = {}", "{ a = ".repeat(TIMES));
+    let dotted = format!("a{} = 1", ".a".repeat(TIMES));
+    for text in [arrays, tables, dotted, "[".repeat(TIMES), format!("namespace = \"{}", "\\".repeat(TIMES))] {
+        let setup = Setup::new();
+        setup.write("hostile.toml", &text);
+        let file = setup.path("hostile.toml");
+        let mut command = setup.command(&["serve"]);
+        let output = command.arg("--config").arg(file).env("RUST_MIN_STACK", STACK).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let start: String = stderr.chars().take(600).collect();
+        assert_eq!(output.status.code(), Some(2), "{:?}: {start}", output.status);
+        assert!(stderr.contains("hostile.toml"), "{start}");
+        assert!(stderr.len() < 64 * 1024, "{} bytes on the terminal: {start}", stderr.len());
+    }
+}
+
+#[test]
 fn files_that_are_too_large_or_no_text_are_findings() {
     let large = when("true").repeat(10 * 1024 * 1024 / when("true").len());
     for name in ["policies/hostile.cedar", "schema/hostile.cedarschema"] {

@@ -29,6 +29,8 @@ mod corpus;
 #[cfg(test)]
 mod evaluation;
 #[cfg(test)]
+mod gate;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod hostile;
@@ -36,6 +38,8 @@ mod hostile;
 mod lifecycle;
 #[cfg(test)]
 mod lint_docs;
+#[cfg(test)]
+mod readme;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
