@@ -34,6 +34,7 @@ e2e:
 	python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --requirement tests/e2e/requirements.txt
 	npm ci --prefix examples/handlers --no-audit --no-fund
+	npm ci --prefix tests/e2e --no-audit --no-fund --ignore-scripts
 	PALISADE_BIN=target/release/palisade $(VENV)/bin/pytest -q tests/e2e
 
 # Licences, sources and banned crates. Advisories come without a commit of ours: the workflow asks for them.

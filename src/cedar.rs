@@ -19,6 +19,7 @@ mod index;
 mod json;
 mod lexer;
 pub mod limits;
+pub mod lint;
 pub mod live;
 #[cfg(test)]
 mod oracle;

@@ -77,6 +77,17 @@ impl Suite {
         &self.files
     }
 
+    /// The names of the groups that the users of these tests are in, by what they write down and by
+    /// claims of these names.
+    pub fn groups<'a>(&'a self, claims: &'a [&'a str]) -> impl Iterator<Item = &'a str> {
+        let tokens = self.fixtures.principals.iter().map(|principal| &principal.token);
+        tokens.flat_map(move |token| {
+            let claimed = claims.iter().filter_map(|claim| token.claims.get(*claim)?.as_array()).flatten();
+            let written = token.groups.iter().flatten().map(String::as_str);
+            written.chain(claimed.filter_map(serde_json::Value::as_str))
+        })
+    }
+
     /// What is wrong with the texts.
     pub fn findings(&self) -> &[Finding] {
         &self.findings

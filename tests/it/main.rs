@@ -17,6 +17,8 @@ mod authorize;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod cli_check;
+#[cfg(test)]
 mod cli_coverage;
 #[cfg(test)]
 mod cli_decide;
@@ -36,6 +38,8 @@ mod harness;
 mod hostile;
 #[cfg(test)]
 mod lifecycle;
+#[cfg(test)]
+mod lint_docs;
 #[cfg(test)]
 mod mutants;
 #[cfg(test)]
