@@ -151,7 +151,7 @@ impl Snapshot {
     }
 
     /// Decides a case by scopes where that is enough, and asks the engine where it is not.
-    fn decide(&self, case: &Case<'_>, now: Timestamp) -> Result<Evaluation, Refusal> {
+    pub(super) fn decide(&self, case: &Case<'_>, now: Timestamp) -> Result<Evaluation, Refusal> {
         let mut verdict = Verdict::default();
         if let Some(candidates) = case.candidates()
             && candidates.by_scope(&case.principal(), &case.resource(), &mut verdict)

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
@@ -23,7 +23,7 @@ pub struct Question {
 }
 
 /// An entity by its name.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an entity: {\"type\": …, \"id\": …}")]
 pub struct EntityReference {
     /// Its type, short or full.
@@ -35,7 +35,7 @@ pub struct EntityReference {
 }
 
 /// An entity with what the caller knows of it. What is not given is not described.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(
     deny_unknown_fields,
     expecting = "an entity: {\"type\": …, \"id\": …, \"attributes\": …, \"parents\": …}"
@@ -48,13 +48,21 @@ pub struct EntityDescription {
     #[serde(deserialize_with = "id")]
     pub id: String,
     /// Its attributes.
-    #[serde(default, deserialize_with = "value::optional_record")]
+    #[serde(
+        default,
+        deserialize_with = "value::optional_record",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub attributes: Option<Record>,
     /// The entities that it stands in.
-    #[serde(default, deserialize_with = "some")]
+    #[serde(default, deserialize_with = "some", skip_serializing_if = "Option::is_none")]
     pub parents: Option<Vec<EntityReference>>,
     /// Its tags, for types that have them.
-    #[serde(default, deserialize_with = "value::optional_record")]
+    #[serde(
+        default,
+        deserialize_with = "value::optional_record",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub tags: Option<Record>,
 }
 
