@@ -1,0 +1,1 @@
+//! What comparisons see, on policies where the answer is plain.
