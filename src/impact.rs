@@ -21,7 +21,9 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::cedar::{EditKind, Given, entity_parts};
-use crate::model::{Decision, EntityDescription, PolicyErrorCode, Reason, Refusal, RefusalCode, Timestamp};
+use crate::model::{
+    Decision, EntityDescription, PolicyErrorCode, Reason, Record, Refusal, RefusalCode, Timestamp,
+};
 use crate::suite::questions::{Circumstances, Posed, Questions, Speaker};
 use asking::{Asker, Query};
 use combinations::Combinations;
@@ -112,7 +114,7 @@ pub enum Role {
 /// A question whose decision changes. Of a recorded one the kinds, unless values may be shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Example {
-    /// Who asks.
+    /// Who asks, with their groups.
     pub principal: Arc<str>,
     /// For what.
     pub action: Arc<str>,
@@ -269,7 +271,6 @@ pub struct Comparison<'a> {
     speakers: Interned<Speaker<'a>>,
     /// The speakers, judged by both sides.
     askers: Vec<Asker>,
-    names: HashSet<Arc<str>>,
     things: Interned<&'a EntityDescription>,
     thing_names: Vec<Arc<str>>,
     circumstances: Interned<Circumstances>,
@@ -293,7 +294,6 @@ impl<'a> Comparison<'a> {
             terms,
             speakers: Interned::default(),
             askers: Vec::new(),
-            names: HashSet::new(),
             things: Interned::default(),
             thing_names: Vec::new(),
             circumstances: Interned::default(),
@@ -331,7 +331,7 @@ impl<'a> Comparison<'a> {
                 self.thing(thing.name, thing.entity);
             }
         }
-        let untold = self.circumstances.number(Circumstances { cut: true, ..Circumstances::default() });
+        let untold = self.circumstances.number(Circumstances::default());
         let combinations = Combinations::of(self, untold);
         let mut before = 0;
         for key in combinations.spread(MOST_COMBINATIONS) {
@@ -390,7 +390,8 @@ impl<'a> Comparison<'a> {
         }
         for action in actions {
             let is_same = |name: &str| self.short_name(name) == action;
-            let circumstances = self.circumstances.number(questions.circumstances(is_same));
+            let circumstances = self.plain(&action, questions.circumstances(is_same));
+            let circumstances = self.circumstances.number(circumstances);
             self.told.entry(Arc::clone(&action)).or_default().insert(circumstances);
             let key = (asker, action, thing, circumstances);
             if self.asked.insert(key.clone()) {
@@ -400,7 +401,8 @@ impl<'a> Comparison<'a> {
     }
 
     fn ask(&mut self, (asker, action, thing, circumstances): &Key, source: Source) {
-        let parts = (self.askers.get(*asker), self.things.get(*thing), self.circumstances.get(*circumstances));
+        let parts =
+            (self.askers.get(*asker), self.things.get(*thing), self.circumstances.get(*circumstances));
         let (Some(asker), Some(entity), Some(circumstances)) = parts else { return };
         let now = circumstances.now.unwrap_or(self.terms.now);
         let query = Query { action, entity, circumstances, now };
@@ -465,11 +467,7 @@ impl<'a> Comparison<'a> {
     fn asker(&mut self, speaker: Speaker<'a>) -> usize {
         let number = self.speakers.number(speaker);
         if number == self.askers.len() {
-            let mut asker = Asker::of(&speaker, &self.old, &self.new);
-            if !self.names.insert(Arc::clone(&asker.name)) {
-                asker.name = format!("{} (another)", asker.name).into();
-            }
-            self.askers.push(asker);
+            self.askers.push(Asker::of(&speaker, &self.old, &self.new));
         }
         number
     }
@@ -480,6 +478,29 @@ impl<'a> Comparison<'a> {
             self.thing_names.push(Arc::clone(name));
         }
         number
+    }
+
+    /// The same circumstances without a word about what is cut, where both sides cut alike: equal
+    /// questions must be seen to be equal.
+    fn plain(&self, action: &str, mut circumstances: Circumstances) -> Circumstances {
+        if !circumstances.cut {
+            circumstances.own = circumstances.shared.into_iter().chain(circumstances.own).collect();
+            return Circumstances { shared: Record::new(), ..circumstances };
+        }
+        let knows = |side: &&Side<'_>| side.snapshot.action_name(action).is_some();
+        let taken: Vec<_> = [&self.old, &self.new]
+            .into_iter()
+            .filter(knows)
+            .map(|side| side.snapshot.context_members(action))
+            .collect();
+        circumstances.shared.retain(|member, _| taken.iter().any(|taken| taken.contains(member.as_str())));
+        let alike = |member: &String| taken.iter().all(|taken| taken.contains(member.as_str()));
+        if circumstances.shared.keys().all(alike) {
+            let Circumstances { shared, own, .. } = circumstances;
+            let own = shared.into_iter().chain(own).collect();
+            return Circumstances { shared: Record::new(), cut: false, own, ..circumstances };
+        }
+        circumstances
     }
 
     /// The name of an action by which both sides know it, if either does.
@@ -500,12 +521,18 @@ pub(crate) enum Source {
 impl Impact {
     /// Whether somebody may do what they could not do before.
     pub fn allows_more(&self) -> bool {
-        self.changes.newly_allowed > 0 || self.sided(Which::New)
+        self.changes.newly_allowed > 0 || self.allowed_by_only(Which::New) > 0
     }
 
     /// Whether somebody may not do any more what they could do before.
     pub fn allows_less(&self) -> bool {
-        self.changes.newly_denied > 0 || self.sided(Which::Old)
+        self.changes.newly_denied > 0 || self.allowed_by_only(Which::Old) > 0
+    }
+
+    /// How many questions one side allows and the other refuses to judge, which is no allow.
+    pub fn allowed_by_only(&self, which: Which) -> usize {
+        let sided = self.one_sided.iter().filter(|sided| sided.only == which);
+        sided.map(|sided| sided.allowed).sum()
     }
 
     /// How many questions were asked, from wherever.
@@ -517,9 +544,5 @@ impl Impact {
     /// The edited policies that no question touched.
     pub fn untouched(&self) -> impl Iterator<Item = &EditedPolicy> {
         self.edited.iter().filter(|policy| policy.in_scope == 0)
-    }
-
-    fn sided(&self, which: Which) -> bool {
-        self.one_sided.iter().any(|sided| sided.only == which && sided.allowed > 0)
     }
 }

@@ -33,8 +33,7 @@ impl Snapshot {
         let principal = self.principal(identity)?;
         let case = Case::judge(self, &principal, question)?;
         let candidates = case.candidates();
-        let in_scope =
-            candidates.map(|candidates| candidates.admitting(&case.principal(), &case.resource()));
+        let in_scope = candidates.map(|candidates| candidates.admitting(&case.principal(), &case.resource()));
         Ok(Examined { evaluation: self.decide(&case, now)?, in_scope: in_scope.unwrap_or_default() })
     }
 

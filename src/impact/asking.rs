@@ -6,9 +6,7 @@ use std::sync::Arc;
 use super::Users;
 use crate::cedar::{Examined, Snapshot, Sources};
 use crate::identity::Config;
-use crate::model::{
-    EntityDescription, Identity, Kind, Limits, Question, Refusal, RefusalCode, Timestamp,
-};
+use crate::model::{EntityDescription, Identity, Kind, Limits, Question, Refusal, RefusalCode, Timestamp};
 use crate::suite::Suite;
 use crate::suite::questions::{Circumstances, Speaker};
 

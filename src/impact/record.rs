@@ -121,6 +121,13 @@ struct Principal {
 impl Records {
     /// Reads one line.
     pub(super) fn read(&mut self, line: &str) -> Result<Read, Torn> {
+        // Serde takes an array for a struct, member by member.
+        if !line.starts_with('{') {
+            return Err(Torn {
+                message: "this is no record: a record is a JSON object".to_owned(),
+                column: 1,
+            });
+        }
         let mut written: Written = serde_json::from_str(line).map_err(|error| torn(&error))?;
         let time = Timestamp::parse(&written.time)
             .ok_or_else(|| Torn { message: "`time` is no time".to_owned(), column: 1 })?;
@@ -191,8 +198,7 @@ impl Recorded {
         if show_values {
             return (Arc::clone(&self.principal), Arc::clone(&self.resource));
         }
-        let (_, token) = ((), &self.token);
-        let principal = format!("a {}", token.kind.as_str());
+        let principal = format!("a {}", self.token.kind.as_str());
         (principal.into(), format!("a {}", self.entity.type_name).into())
     }
 }

@@ -8,7 +8,8 @@ use super::{
     Changes, Count, EditedPolicy, Example, Grounds, Impact, OneSided, OtherGrounds, PolicyImpact,
     Questioning, Role, Side, Source, Users, UsersImpact, Which,
 };
-use crate::cedar::{EditKind, Examined, edits};
+use crate::cedar::{self, EditKind, Examined, edits};
+use crate::identity::Config;
 use crate::model::{Decision, Evaluation, Reason, Refusal};
 
 /// So many examples are kept of one kind.
@@ -56,13 +57,18 @@ impl Tally {
         let touches = |edit| Touches { edit, in_scope: 0, determined: 0 };
         let edited = edits(old.snapshot, new.snapshot);
         let (before, after) = (old.sources, new.sources);
-        let texts = |sources: &[crate::cedar::Source]| {
+        let texts = |sources: &[cedar::Source]| {
             let mut texts: Vec<_> =
                 sources.iter().map(|file| (Arc::clone(&file.name), Arc::clone(&file.text))).collect();
             texts.sort_unstable();
             texts
         };
-        let settings = before.settings != after.settings || old.issuers != new.issuers;
+        // Where keys lie says nothing about rights, and a path differs by where a side was read.
+        let rules = |side: &Side<'_>| {
+            let issuers = side.issuers.iter().cloned();
+            issuers.map(|issuer| Config { jwks_file: None, ..issuer }).collect::<Vec<_>>()
+        };
+        let settings = before.settings != after.settings || rules(old) != rules(new);
         let also = [
             ("schema", texts(&before.schema) != texts(&after.schema)),
             ("entities", texts(&before.entities) != texts(&after.entities)),
@@ -184,8 +190,11 @@ impl Tally {
         for (policy, role) in responsible(old, new) {
             let (sum, examples) = self.policies.entry((Arc::clone(policy), role)).or_default();
             sum.add(changes);
-            if examples.len() < EXAMPLES && !examples.contains(&asked.example()) {
-                examples.push(asked.example());
+            if examples.len() < EXAMPLES {
+                let example = asked.example();
+                if !examples.contains(&example) {
+                    examples.push(example);
+                }
             }
         }
         for users in asked.users {
@@ -271,11 +280,17 @@ impl Grounds {
 
 impl Asked<'_> {
     fn example(&self) -> Example {
-        Example {
-            principal: Arc::clone(self.principal),
-            action: Arc::clone(self.action),
-            resource: Arc::clone(self.resource),
-        }
+        let groups = self.users.iter().filter_map(|users| match users {
+            Users::Group(group) => Some(group.as_str()),
+            Users::NoGroup | Users::Machines | Users::Untold => None,
+        });
+        let groups: Vec<_> = groups.collect();
+        let principal = match groups.as_slice() {
+            [] => Arc::clone(self.principal),
+            [first, second, _, ..] => format!("{} ({first}, {second}, …)", self.principal).into(),
+            groups => format!("{} ({})", self.principal, groups.join(", ")).into(),
+        };
+        Example { principal, action: Arc::clone(self.action), resource: Arc::clone(self.resource) }
     }
 }
 

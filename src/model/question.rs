@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use serde::{Deserialize, Serialize};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::value::{self, nesting};
@@ -48,21 +48,13 @@ pub struct EntityDescription {
     #[serde(deserialize_with = "id")]
     pub id: String,
     /// Its attributes.
-    #[serde(
-        default,
-        deserialize_with = "value::optional_record",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "value::optional_record", skip_serializing_if = "Option::is_none")]
     pub attributes: Option<Record>,
     /// The entities that it stands in.
     #[serde(default, deserialize_with = "some", skip_serializing_if = "Option::is_none")]
     pub parents: Option<Vec<EntityReference>>,
     /// Its tags, for types that have them.
-    #[serde(
-        default,
-        deserialize_with = "value::optional_record",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "value::optional_record", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Record>,
 }
 

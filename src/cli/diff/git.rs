@@ -38,7 +38,8 @@ impl Revision {
         let Ok(commit) = git(&["rev-parse", "--verify", "--quiet", &format!("{name}^{{commit}}")]) else {
             return Ok(None);
         };
-        let line = |arg: &str| Ok::<_, String>(PathBuf::from(git(&["rev-parse", arg])?.trim_end_matches('\n')));
+        let line =
+            |arg: &str| Ok::<_, String>(PathBuf::from(git(&["rev-parse", arg])?.trim_end_matches('\n')));
         Ok(Some(Self {
             commit: commit.trim().to_owned(),
             root: line("--show-toplevel")?,

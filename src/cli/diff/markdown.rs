@@ -8,7 +8,7 @@ use anstream::print;
 use super::super::github::markdown;
 use super::project::Project;
 use super::{Compared, words};
-use crate::impact::{Changes, EditedPolicy, Example, Impact, OneSided, PolicyImpact, Which};
+use crate::impact::{Changes, EditedPolicy, Example, Impact, OneSided, PolicyImpact};
 
 /// So many rows has a table: GitHub takes 65,536 characters.
 const ROWS: usize = 50;
@@ -22,12 +22,17 @@ pub(super) fn print(compared: &Compared<'_>) {
 
 fn comment(compared: &Compared<'_>) -> String {
     let Compared { old, new, impact, .. } = compared;
-    let mut text = format!("### Policy impact: {}\n\n", markdown(&words::headline(impact)));
+    let mut text = format!("### Policy impact: {}\n\n", words::headline(impact));
     let _infallible = writeln!(text, "{} → {}", project(old), project(new));
     warn(&mut text, impact);
     changes(&mut text, impact);
     let rows = impact.one_sided.iter().map(one_sided).collect();
-    folded(&mut text, "asked of one side only", &["only", "question", "allowed", "denied", "the other"], rows);
+    folded(
+        &mut text,
+        "asked of one side only",
+        &["only", "question", "allowed", "denied", "the other"],
+        rows,
+    );
     let rows = impact.other_grounds.iter().map(|grounds| {
         [
             grounds.decision.as_str().to_owned(),
@@ -44,7 +49,11 @@ fn comment(compared: &Compared<'_>) -> String {
     text.push_str("\n<details><summary>what was asked</summary>\n\n");
     for line in words::asked(compared) {
         let (indent, line) = line.strip_prefix("  ").map_or(("", &*line), |line| ("  ", line));
-        let _infallible = writeln!(text, "{indent}- {}", markdown(line));
+        // What stands before the colon is ours.
+        let _infallible = match line.split_once(": ") {
+            Some((ours, rest)) => writeln!(text, "{indent}- {ours}: {}", markdown(rest)),
+            None => writeln!(text, "{indent}- {line}"),
+        };
     }
     text.push_str("\n</details>\n");
     text
@@ -53,32 +62,17 @@ fn comment(compared: &Compared<'_>) -> String {
 /// What a reviewer must not miss.
 fn warn(text: &mut String, impact: &Impact) {
     let untouched: Vec<_> = impact.untouched().map(|policy| code(&policy.policy)).collect();
-    let gained: usize = of_side(impact, Which::New);
-    let lost: usize = of_side(impact, Which::Old);
-    let mut warnings = Vec::new();
     if !untouched.is_empty() {
         let shown = untouched.iter().take(ROWS).cloned().collect::<Vec<_>>().join(", ");
-        let policies = if untouched.len() == 1 { "policy" } else { "policies" };
-        warnings.push(format!("No question touches {} edited {policies}: {shown}", untouched.len()));
-    }
-    if gained > 0 {
-        let questions = words::counted(gained, "question");
-        warnings.push(format!("{questions} that could not be asked before: now allowed"));
-    }
-    if lost > 0 {
-        let questions = words::counted(lost, "question");
-        warnings.push(format!("{questions} that cannot be asked any more: allowed before"));
+        let more = if untouched.len() > ROWS { ", …" } else { "" };
+        let _infallible = writeln!(
+            text,
+            "\n> [!WARNING]\n> No question touches {shown}{more}: what the edit does there was not seen."
+        );
     }
     if !impact.also_edited.is_empty() {
-        warnings.push(format!("Beside policies, the {} changed", impact.also_edited.join(", ")));
+        let _infallible = writeln!(text, "\nEdited beside policies: {}.", impact.also_edited.join(", "));
     }
-    if !warnings.is_empty() {
-        let _infallible = writeln!(text, "\n> [!WARNING]\n> {}", warnings.join("\\\n> "));
-    }
-}
-
-fn of_side(impact: &Impact, which: Which) -> usize {
-    impact.one_sided.iter().filter(|sided| sided.only == which).map(|sided| sided.allowed).sum()
 }
 
 fn changes(text: &mut String, impact: &Impact) {

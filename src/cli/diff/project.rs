@@ -84,9 +84,8 @@ impl Project {
     }
 
     fn of(name: &str, commit: Option<String>, configuration: Configuration) -> Result<Self, Unread> {
-        let unread = |findings, sources: &Sources| {
-            Unread::Findings(findings, Texts::of(sources, &configuration))
-        };
+        let unread =
+            |findings, sources: &Sources| Unread::Findings(findings, Texts::of(sources, &configuration));
         let sources = files(&configuration).read().map_err(|found| unread(found, &Sources::default()))?;
         let compiled = compile(&sources, &configuration.config.limits);
         let Compiled { snapshot, .. } = compiled.map_err(|found| unread(found, &sources))?;
@@ -94,16 +93,7 @@ impl Project {
         let suite = Suite::read(&shared, &tests);
         findings.extend_from_slice(suite.findings());
         let texts = Texts::of(&sources, &configuration).and(&shared).and(&tests);
-        Ok(Self {
-            name: name.to_owned(),
-            commit,
-            snapshot,
-            configuration,
-            sources,
-            suite,
-            findings,
-            texts,
-        })
+        Ok(Self { name: name.to_owned(), commit, snapshot, configuration, sources, suite, findings, texts })
     }
 }
 
@@ -149,10 +139,11 @@ impl Extracted {
         let folder = tempfile::tempdir().map_err(|error| failed(error.to_string()))?;
         let base = folder.path().join(file.parent().unwrap_or(Path::new("")));
         let shown = ConfigurationFile { path: own, text: Arc::clone(&text) };
-        let configuration = Configuration::read(Some(shown), base, &shell.environment).map_err(|finding| {
-            render::fault(&finding, &text, shell.format);
-            Unread::Said
-        })?;
+        let configuration =
+            Configuration::read(Some(shown), base, &shell.environment).map_err(|finding| {
+                render::fault(&finding, &text, shell.format);
+                Unread::Said
+            })?;
         let wanted = |path: &str| {
             let extension = Path::new(path).extension().and_then(|extension| extension.to_str());
             matches!(extension, Some("cedar" | "cedarschema" | "json" | "yaml" | "yml"))
@@ -174,7 +165,10 @@ fn paths(configuration: &Configuration, folder: &Path, name: &str) -> Vec<PathBu
     let inside = all.filter_map(|path| match plain(&path).strip_prefix(folder) {
         Ok(inside) => Some(inside.to_owned()),
         Err(_) => {
-            eprintln!("`{}` is outside of the repository: for `{name}` it is read as it is now", path.display());
+            eprintln!(
+                "`{}` is outside of the repository: for `{name}` it is read as it is now",
+                path.display()
+            );
             None
         }
     });

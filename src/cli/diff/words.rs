@@ -18,14 +18,24 @@ pub(super) fn changes(changes: Changes) -> String {
 
 /// What came of it, in one line that reassures nobody falsely.
 pub(super) fn headline(impact: &Impact) -> String {
-    let questions = counted(impact.questions(), "question");
     if impact.questions() == 0 {
         return "nothing was asked, so no change could be seen".to_owned();
     }
-    if impact.changes.all() == 0 {
-        return format!("no decision changes among {questions}");
-    }
-    format!("{} among {questions}", changes(impact.changes))
+    let decided =
+        if impact.changes.all() == 0 { "no decision changes".to_owned() } else { changes(impact.changes) };
+    let mut line = format!("{decided} among {}", counted(impact.questions(), "question"));
+    let mut add = |count: usize, what: &str| {
+        if count > 0 {
+            line.push_str("; ");
+            line.push_str(what);
+            line.push(' ');
+            line.push_str(&count.to_string());
+        }
+    };
+    add(impact.allowed_by_only(Which::New), "refused by old and allowed by new");
+    add(impact.allowed_by_only(Which::Old), "allowed by old and refused by new");
+    add(impact.untouched().count(), "edited policies that no question touches");
+    line
 }
 
 /// What a policy does now that it did not do before.
@@ -87,11 +97,11 @@ pub(super) fn asked(compared: &Compared<'_>) -> Vec<String> {
     let combinations = count(&asked.combinations);
     lines.push(if asked.cut {
         format!(
-            "fixtures, each with each: {combinations}, spread evenly over {} combinations",
+            "fixtures combined: {combinations}, spread evenly over {} that there are",
             asked.all_combinations
         )
     } else {
-        format!("fixtures, each with each: {combinations}")
+        format!("fixtures combined: {combinations}")
     });
     if let Some(replay) = &asked.recorded {
         lines.extend(recorded(replay, torn));
@@ -105,7 +115,7 @@ pub(super) fn asked(compared: &Compared<'_>) -> Vec<String> {
         let codes = refused.iter().map(|(code, count)| format!("{code} {count}"));
         let all: usize = refused.values().sum();
         let codes = codes.collect::<Vec<_>>().join(", ");
-        lines.push(format!("asked of neither side, which both refuse: {all} ({codes})"));
+        lines.push(format!("refused by both sides: {all} ({codes})"));
     }
     for (which, Project { findings, .. }) in [("old", old), ("new", new)] {
         let errors = findings.iter().filter(|finding| finding.is_error()).count();
@@ -119,7 +129,8 @@ pub(super) fn asked(compared: &Compared<'_>) -> Vec<String> {
 
 fn recorded(replay: &Replay, torn: &[Finding]) -> Vec<String> {
     let not: usize = replay.not_replayed.values().sum();
-    let mut lines = vec![format!("recorded: {} of {}", count(&replay.count), counted(replay.records, "record"))];
+    let mut lines =
+        vec![format!("recorded: {} of {}", count(&replay.count), counted(replay.records, "record"))];
     if not > 0 {
         let share = share(not, replay.records);
         lines.push(format!("could not be replayed: {} ({share})", counted(not, "record")));
