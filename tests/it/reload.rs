@@ -3,9 +3,9 @@
 use std::os::unix::fs::symlink;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::harness::{PATIENCE, Reply, Service, Setup, update};
+use crate::harness::{Reply, Setup, update};
 
 const OWNERS: &str = r#"@id("everyone") permit (principal, action, resource);"#;
 
