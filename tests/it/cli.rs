@@ -316,7 +316,7 @@ fn decide_refuses_what_the_service_would_refuse() {
     --- stdout
 
     --- stderr
-      × malformed_request: EOF while parsing a value at line 1 column 11
+      × malformed_request: the text ends within a value (line 1, column 11)
     "#);
     let output = run(&setup, &["decide"], DELETE_EMPTY);
     assert_snapshot!(shown(&setup, &output), @r#"
@@ -587,7 +587,7 @@ fn no_verb_is_told_which_there_are() {
 
     --- stderr
     error: 'palisade' requires a subcommand but one was not provided
-      [subcommands: serve, dev, check, fmt, decide, token, health, help]
+      [subcommands: serve, dev, check, test, fmt, decide, token, health, help]
 
     Usage: palisade [OPTIONS] <COMMAND>
 
