@@ -21,10 +21,11 @@ lint:
 test:
 	$(CARGO) test
 
-# What a policy author runs: the texts are formatted, and nothing in them is even a warning.
+# What a policy author runs: the texts are formatted, nothing in them is even a warning, and the tests pass.
 policies:
 	$(CARGO) run --quiet -- check --deny-warnings
 	$(CARGO) run --quiet -- fmt --check
+	$(CARGO) run --quiet -- test
 
 # The whole of it through programs that others wrote: moto as Cognito and DynamoDB, Node, schemathesis.
 e2e:

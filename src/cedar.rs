@@ -34,6 +34,7 @@ pub mod snapshot;
 pub mod sources;
 mod statements;
 mod typed;
+pub mod ungated;
 mod verdict;
 mod vocabulary;
 mod wording;

@@ -13,6 +13,7 @@ mod decide;
 mod dev;
 mod explanation;
 mod fmt;
+mod gate;
 mod github;
 mod health;
 mod render;

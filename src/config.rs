@@ -135,7 +135,7 @@ impl Config {
         let policies = &mut self.policies;
         let paths = [&mut policies.dir, &mut policies.schema, &mut self.audit.path].into_iter();
         let keys = self.issuers.iter_mut().filter_map(|issuer| issuer.jwks_file.as_mut());
-        for path in paths.chain(policies.entities.as_mut()).chain(keys) {
+        for path in paths.chain(policies.entities.as_mut()).chain(policies.tests.as_mut()).chain(keys) {
             *path = base.join(&*path);
         }
     }

@@ -1,25 +1,30 @@
 //! Policies, schema and entities on disk: read, watched, reloaded; the last good revision stays.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Deserialize;
 
 use crate::cedar::ForbidErrors;
+use crate::model::Period;
 use crate::model::status::WeakSetting;
 
 pub mod edits;
 pub mod files;
 mod fingerprint;
+pub mod gate;
 pub mod reload;
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "tests make files")]
 mod shop;
 pub mod test_files;
+mod urgent;
 mod walk;
 mod watch;
 
 pub use edits::Edits;
 pub use files::Files;
+pub use gate::Gate;
 pub use reload::{ConfigurationFile, Loaded, Reloads};
 pub use test_files::{TestFiles, TestTexts};
 
@@ -37,6 +42,12 @@ pub struct Config {
     pub watch: bool,
     /// What a forbid that cannot be evaluated does.
     pub forbid_errors: ForbidErrors,
+    /// Policy tests, a folder or a file: a revision whose tests fail is not put in force.
+    pub tests: Option<PathBuf>,
+    /// How long these tests may take.
+    pub tests_timeout: Period,
+    /// Files below `dir` that hold forbids only and wait for no tests.
+    pub ungated: Vec<String>,
 }
 
 impl Default for Config {
@@ -47,6 +58,9 @@ impl Default for Config {
             entities: None,
             watch: true,
             forbid_errors: ForbidErrors::Deny,
+            tests: None,
+            tests_timeout: Period(Duration::from_secs(1)),
+            ungated: Vec::new(),
         }
     }
 }

@@ -83,6 +83,11 @@ impl Suite {
 
 /// Asks and judges every case that passes the filter.
 pub fn run(plan: &Plan<'_>, terms: &Terms) -> Report {
+    run_until(plan, terms, || false)
+}
+
+/// The same, as long as somebody waits for it: asked before every case.
+pub fn run_until(plan: &Plan<'_>, terms: &Terms, stop: impl Fn() -> bool) -> Report {
     let mut report = Report::of(plan);
     for planned in plan.tests(&terms.filter) {
         report.note_skipped(planned);
@@ -90,7 +95,7 @@ pub fn run(plan: &Plan<'_>, terms: &Terms) -> Report {
             let failure = case.judge(&case.outcome(plan.snapshot()), plan.snapshot());
             let failed = failure.is_some();
             report.note(&case, failure);
-            if failed && terms.fail_fast {
+            if failed && terms.fail_fast || stop() {
                 report.stopped = true;
                 return report;
             }

@@ -89,6 +89,24 @@ impl Sources {
     }
 }
 
+impl Sources {
+    /// The policy files that go by one of these names, and everything else.
+    #[must_use]
+    pub fn split(mut self, names: &[String]) -> (Vec<Source>, Self) {
+        let named = |source: &Source| names.iter().any(|name| **name == *source.name);
+        let (taken, rest) = self.policies.into_iter().partition(named);
+        self.policies = rest;
+        (taken, self)
+    }
+
+    /// The same with more policy files.
+    #[must_use]
+    pub fn with(mut self, files: Vec<Source>) -> Self {
+        self.policies.extend(files);
+        self
+    }
+}
+
 impl Revision {
     /// As answers and records write it.
     pub fn as_str(&self) -> &Arc<str> {

@@ -72,12 +72,13 @@ impl Snapshot {
         self.policies.get(id).map(|info| (&info.path, info.place))
     }
 
-    /// The policy at a position, counted from 0 over all files in their order, templates and links aside.
-    pub fn policy_at(&self, position: usize) -> Option<&Arc<str>> {
+    /// Its policies as Cedar numbers them: in the order of the files and of their texts, templates and
+    /// links aside.
+    pub fn policies_in_order(&self) -> Vec<&Arc<str>> {
         let mut policies: Vec<_> =
             self.policies.values().filter(|info| info.path.ends_with(".cedar")).collect();
         policies.sort_unstable_by_key(|info| (&info.path, info.place.offset));
-        policies.get(position).map(|info| &info.id)
+        policies.into_iter().map(|info| &info.id).collect()
     }
 
     fn names(&self, action: &Action) -> ActionName {

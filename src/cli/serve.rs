@@ -9,7 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, watch};
 
 use super::render::{self, Texts};
-use super::{Exit, Shell, files};
+use super::{Exit, Shell, files, gate};
 use crate::audit::Log;
 use crate::cedar::Snapshots;
 use crate::cedar::limits::EVALUATION_STACK;
@@ -107,7 +107,7 @@ pub(super) fn load(
     clock: &Clock,
     metrics: &Metrics,
 ) -> Result<Policies, Exit> {
-    let files = files(configuration);
+    let files = files(configuration).behind(gate::of(configuration));
     let loaded = Loaded::first(files.clone(), configuration.file.clone(), clock.clone(), metrics.clone());
     match loaded {
         Ok(Loaded { snapshots, status, warnings, reloads }) => {

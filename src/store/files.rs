@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Config;
+use super::gate::{Edit, Gate};
 use super::walk::{Cause, Walk};
-use crate::cedar::{Settings, Source, Sources};
+use crate::cedar::{Settings, Source, Sources, ungated};
 use crate::model::{Finding, Limits, Place};
 
 /// Where the files are, and what they are read under.
@@ -20,6 +21,7 @@ pub struct Files {
     config: Config,
     settings: Settings,
     limits: Limits,
+    gate: Option<Gate>,
 }
 
 /// The kinds of files, each with the folder or file that they come from.
@@ -34,7 +36,23 @@ pub(super) enum Kind {
 impl Files {
     /// `config` has its paths joined with `base` already, where they are relative.
     pub const fn new(base: PathBuf, config: Config, settings: Settings, limits: Limits) -> Self {
-        Self { base, config, settings, limits }
+        Self { base, config, settings, limits, gate: None }
+    }
+
+    /// The same behind a gate, which reads the files of its tests with them.
+    #[must_use]
+    pub fn behind(self, gate: Option<Gate>) -> Self {
+        Self { gate, ..self }
+    }
+
+    /// Reads everything that a revision is judged by. Blocks.
+    pub(super) fn read_edit(&self) -> Edit {
+        Edit { sources: self.read(), tests: self.gate.as_ref().map(|gate| gate.tests().read()) }
+    }
+
+    /// What stands before these files.
+    pub(super) const fn gate(&self) -> Option<&Gate> {
+        self.gate.as_ref()
     }
 
     /// Reads everything. Blocks.
@@ -44,7 +62,7 @@ impl Files {
     pub fn read(&self) -> Result<Sources, Vec<Finding>> {
         let mut findings = Vec::new();
         let policies = self.kind(Kind::Policies, &self.config.dir, &mut findings);
-        let (links, policies) =
+        let (links, policies): (Vec<_>, Vec<_>) =
             policies.into_iter().partition(|source| last_part(&source.name) == LINKS_FILE);
         let schema = self.kind(Kind::Schema, &self.config.schema, &mut findings);
         if schema.is_empty() && findings.is_empty() {
@@ -63,10 +81,51 @@ impl Files {
             .as_ref()
             .map(|path| self.kind(Kind::Entities, path, &mut findings))
             .unwrap_or_default();
+        let waits_for_nobody =
+            |source: &&Source| self.config.ungated.iter().any(|name| **name == *source.name);
+        findings.extend(policies.iter().filter(waits_for_nobody).flat_map(ungated::misplaced));
         if findings.is_empty() {
             return Ok(Sources { policies, links, schema, entities, settings: self.settings.clone() });
         }
         Err(findings)
+    }
+
+    /// Reads the files that wait for no tests, as far as they are there. Blocks.
+    ///
+    /// # Errors
+    /// One of them cannot be read, or holds what it may not.
+    pub fn read_ungated(&self) -> Result<Vec<Source>, Vec<Finding>> {
+        let mut findings = Vec::new();
+        let mut budget = Budget::of(Kind::Policies, &self.limits);
+        let mut sources = Vec::new();
+        for name in &self.config.ungated {
+            let path = self.config.dir.join(name);
+            if path.symlink_metadata().is_err() {
+                continue;
+            }
+            match budget.source(&path, &self.shown(&path), &name.as_str().into()) {
+                Ok(source) => sources.push(source),
+                Err(finding) => findings.push(finding),
+            }
+        }
+        findings.extend(sources.iter().flat_map(ungated::misplaced));
+        if findings.is_empty() { Ok(sources) } else { Err(findings) }
+    }
+
+    /// A name that no file goes by may be a slip of the pen, found out in an emergency.
+    pub fn missing_ungated(&self) -> impl Iterator<Item = Finding> {
+        self.config.ungated.iter().map(|name| self.config.dir.join(name)).filter(|path| !path.exists()).map(
+            |path| {
+                let message = "`policies.ungated` names this file, and it is not there";
+                Finding::warning(&self.shown(&path), "ungated", message)
+                    .help("make it, if only with a comment")
+            },
+        )
+    }
+
+    /// The names of the files that wait for no tests.
+    pub fn ungated(&self) -> &[String] {
+        &self.config.ungated
     }
 
     /// The bounds that the files are read under.
@@ -74,9 +133,11 @@ impl Files {
         &self.limits
     }
 
-    /// The folders and files that are read.
+    /// The folders and files that are read; those of tests only where they count.
     pub fn roots(&self) -> impl Iterator<Item = &Path> {
-        [&self.config.dir, &self.config.schema].into_iter().chain(&self.config.entities).map(PathBuf::as_path)
+        let tests = self.config.tests.iter().filter(|_| self.gate.is_some());
+        let own = [&self.config.dir, &self.config.schema].into_iter().chain(&self.config.entities);
+        own.chain(tests).map(PathBuf::as_path)
     }
 
     /// Every file that would be read, in a stable order; with what cannot be taken.

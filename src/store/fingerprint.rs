@@ -24,6 +24,10 @@ impl Fingerprint {
                 file(&found.path, &mut hasher);
             }
         }
+        for path in files.gate().into_iter().flat_map(|gate| gate.tests().found()) {
+            path.hash(&mut hasher);
+            file(&path, &mut hasher);
+        }
         // A root that is one file has no walk.
         for path in files.roots().filter(|root| root.is_file()).chain(configuration) {
             file(path, &mut hasher);

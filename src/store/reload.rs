@@ -7,6 +7,9 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
 use super::files::{Files, read_capped};
+use super::gate::{Edit, admit};
+use super::test_files::TestTexts;
+use super::urgent::InForce;
 use super::watch::Watch;
 use crate::cedar::{self, Compiled, Publisher, Revision, Snapshots, Sources, live};
 use crate::clock::Clock;
@@ -54,6 +57,8 @@ pub struct Reloads {
     status: watch::Sender<PolicyStatus>,
     /// What was refused last, so that it is judged and told once only.
     refused: Option<Reading>,
+    /// The texts in force, where some of them can change without tests.
+    in_force: Option<InForce>,
     clock: Clock,
     metrics: Metrics,
 }
@@ -71,12 +76,10 @@ pub(super) enum Outcome {
 
 /// What a reading came to, as far as readings are compared.
 #[derive(Debug, PartialEq, Eq)]
-enum Reading {
-    Revision(Revision),
-    Findings(Vec<Finding>),
+struct Reading {
+    sources: Result<Revision, Vec<Finding>>,
+    tests: Option<TestTexts>,
 }
-
-type Read = Result<Sources, Vec<Finding>>;
 
 impl Loaded {
     /// Reads and compiles for the first time, without waiting for the files to come to rest. Blocks.
@@ -89,7 +92,10 @@ impl Loaded {
         clock: Clock,
         metrics: Metrics,
     ) -> Result<Self, Vec<Finding>> {
-        let Compiled { snapshot, warnings } = cedar::compile(&files.read()?, files.limits())?;
+        let edit = files.read_edit();
+        let in_force = edit.sources.as_ref().ok().and_then(|sources| InForce::of(sources, &files));
+        let Compiled { snapshot, mut warnings } = admit(edit, &files)?;
+        warnings.extend(files.missing_ungated());
         let revision = Arc::clone(snapshot.revision().as_str());
         metrics.set_revision(&revision);
         let (status, read_end) = watch::channel(PolicyStatus {
@@ -100,7 +106,8 @@ impl Loaded {
         });
         let (publisher, snapshots) = live::channel(snapshot);
         let files = Arc::new(files);
-        let reloads = Reloads { files, configuration, publisher, status, refused: None, clock, metrics };
+        let reloads =
+            Reloads { files, configuration, publisher, status, refused: None, in_force, clock, metrics };
         Ok(Self { snapshots, status: read_end, warnings, reloads })
     }
 }
@@ -160,18 +167,24 @@ impl Reloads {
     }
 
     async fn judge(&mut self) -> Outcome {
-        let read = self.read().await;
-        if let Some(outcome) = self.known(&read) {
+        let edit = self.read().await;
+        if let Some(outcome) = self.known(&edit) {
             return outcome;
         }
-        let read = self.at_rest(read).await;
-        if let Some(outcome) = self.known(&read) {
+        let edit = self.at_rest(edit).await;
+        if let Some(outcome) = self.known(&edit) {
             return outcome;
         }
-        let reading = Reading::of(&read);
-        match self.compile(read).await {
+        self.publish_urgent(&edit).await;
+        if self.is_in_force(&edit) {
+            return Outcome::Published;
+        }
+        let reading = Reading::of(&edit);
+        let in_force = edit.sources.as_ref().ok().and_then(|sources| InForce::of(sources, &self.files));
+        match self.admit(edit).await {
             Ok(compiled) => {
                 self.publish(compiled);
+                self.in_force = in_force;
                 Outcome::Published
             }
             Err(findings) => {
@@ -182,16 +195,33 @@ impl Reloads {
     }
 
     /// What is refused or in force already is not judged again.
-    fn known(&mut self, read: &Read) -> Option<Outcome> {
-        let reading = Reading::of(read);
-        if self.refused.as_ref() == Some(&reading) {
+    fn known(&mut self, edit: &Edit) -> Option<Outcome> {
+        if self.refused.as_ref() == Some(&Reading::of(edit)) {
             return Some(Outcome::Unchanged);
         }
-        if matches!(&reading, Reading::Revision(revision) if self.is_in_force(revision)) {
+        if self.is_in_force(edit) {
             self.note_taken_back();
             return Some(Outcome::Unchanged);
         }
         None
+    }
+
+    /// Puts in force at once what waits for no tests. What is wrong with it is told with the rest.
+    async fn publish_urgent(&mut self, edit: &Edit) {
+        let Some(in_force) = self.in_force.clone() else { return };
+        let (files, read) = (Arc::clone(&self.files), edit.sources.as_ref().ok().cloned());
+        let urgent = off_the_serving_threads(move || {
+            let Some(sources) = in_force.urgent(files.read_ungated()?, read.as_ref(), &files) else {
+                return Ok(None);
+            };
+            let compiled = cedar::compile(&sources, files.limits())?;
+            Ok(Some((compiled, InForce::of(&sources, &files))))
+        });
+        if let Ok(Some((compiled, in_force))) = urgent.await {
+            tracing::warn!("what waits for no tests goes first");
+            self.publish(compiled);
+            self.in_force = in_force;
+        }
     }
 
     fn note_taken_back(&mut self) {
@@ -202,34 +232,35 @@ impl Reloads {
         }
     }
 
-    fn is_in_force(&self, revision: &Revision) -> bool {
-        self.publisher.current().revision() == revision
+    fn is_in_force(&self, edit: &Edit) -> bool {
+        edit.sources.as_ref().is_ok_and(|sources| *self.publisher.current().revision() == sources.revision())
     }
 
     /// Reads until two readings agree.
-    async fn at_rest(&self, mut read: Read) -> Read {
+    async fn at_rest(&self, mut edit: Edit) -> Edit {
         for _ in 0..READINGS {
             tokio::time::sleep(SETTLING).await;
             let again = self.read().await;
-            if Reading::of(&read) == Reading::of(&again) {
+            if Reading::of(&edit) == Reading::of(&again) {
                 return again;
             }
-            read = again;
+            edit = again;
         }
-        Err(vec![
+        let finding =
             Finding::error(&THE_FILES.into(), "never-at-rest", "the files change while they are read")
-                .help("write them elsewhere, and move them into place when they are complete"),
-        ])
+                .help("write them elsewhere, and move them into place when they are complete");
+        Edit { sources: Err(vec![finding]), tests: None }
     }
 
-    async fn read(&self) -> Read {
+    async fn read(&self) -> Edit {
         let files = Arc::clone(&self.files);
-        off_the_serving_threads(move || files.read()).await
+        let read = off_the_serving_threads(move || Ok(files.read_edit())).await;
+        read.unwrap_or_else(|findings| Edit { sources: Err(findings), tests: None })
     }
 
-    async fn compile(&self, read: Read) -> Result<Compiled, Vec<Finding>> {
-        let (sources, files) = (read?, Arc::clone(&self.files));
-        let compiled = off_the_serving_threads(move || cedar::compile(&sources, files.limits())).await?;
+    async fn admit(&self, edit: Edit) -> Result<Compiled, Vec<Finding>> {
+        let files = Arc::clone(&self.files);
+        let compiled = off_the_serving_threads(move || admit(edit, &files)).await?;
         if compiled.snapshot.policy_count() == 0 && self.publisher.current().policy_count() > 0 {
             return Err(vec![
                 Finding::error(&THE_FILES.into(), "policies-emptied", "there is no policy any more").help(
@@ -290,11 +321,9 @@ impl Reloads {
 }
 
 impl Reading {
-    fn of(read: &Read) -> Self {
-        match read {
-            Ok(sources) => Self::Revision(sources.revision()),
-            Err(findings) => Self::Findings(findings.clone()),
-        }
+    fn of(edit: &Edit) -> Self {
+        let sources = edit.sources.as_ref().map(Sources::revision).map_err(Clone::clone);
+        Self { sources, tests: edit.tests.clone() }
     }
 }
 

@@ -28,7 +28,7 @@ pub struct TestFiles {
 }
 
 /// The texts of tests, and what could not be read.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TestTexts {
     /// The `fixtures.yaml` of every folder that a test stands in, up to the folder of the configuration.
     pub shared: Vec<Source>,
@@ -56,13 +56,7 @@ impl TestFiles {
     /// Reads everything once: a file that changes afterwards changes nothing. Blocks.
     pub fn read(&self) -> TestTexts {
         let mut findings = Vec::new();
-        let (mut files, mut shared) = (Vec::new(), BTreeSet::new());
-        for path in self.paths.iter().filter(|path| !self.optional || path.exists()) {
-            for file in self.files(path, &mut findings) {
-                shared.extend(self.fixtures_above(&file.0, path).filter(|fixtures| fixtures.exists()));
-                files.push(file);
-            }
-        }
+        let (shared, files) = self.there(&mut findings);
         let shared = shared.into_iter().map(|file| (file.clone(), Arc::from(self.shown(&file))));
         let mut budget = Budget::of(Kind::Tests, &self.limits);
         let shared = self.read_all(shared, &mut budget, &mut findings);
@@ -75,6 +69,29 @@ impl TestFiles {
         self.paths.iter().flat_map(|path| {
             std::iter::once(path.clone()).chain(self.fixtures_above(&path.join("any"), path))
         })
+    }
+
+    /// Every file that would be read.
+    pub(super) fn found(&self) -> impl Iterator<Item = PathBuf> {
+        let (shared, tests) = self.there(&mut Vec::new());
+        shared.into_iter().chain(tests.into_iter().map(|(file, _)| file))
+    }
+
+    /// The first of the paths, as findings name it.
+    pub(super) fn name(&self) -> Arc<str> {
+        self.paths.first().map(|path| self.shown(path)).unwrap_or_default().into()
+    }
+
+    /// The fixtures and the tests that there are.
+    fn there(&self, findings: &mut Vec<Finding>) -> (BTreeSet<PathBuf>, Vec<(PathBuf, Arc<str>)>) {
+        let (mut files, mut shared) = (Vec::new(), BTreeSet::new());
+        for path in self.paths.iter().filter(|path| !self.optional || path.exists()) {
+            for file in self.files(path, findings) {
+                shared.extend(self.fixtures_above(&file.0, path).filter(|fixtures| fixtures.exists()));
+                files.push(file);
+            }
+        }
+        (shared, files)
     }
 
     /// A file by its name, whatever it is called, or those below a folder that are called as tests are.

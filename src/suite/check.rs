@@ -73,7 +73,7 @@ pub(super) fn names<'a>(
             Determining::Exactly(ids) | Determining::Including(ids) => ids,
         };
         for id in policies.iter().chain(answer.errors.iter().map(|(id, _)| id)) {
-            if !snapshot.policy_ids().any(|known| *known == id.value) {
+            if snapshot.policy_place(&id.value).is_none() {
                 let known = snapshot.policy_ids().map(|id| &**id);
                 let message = format!("there is no policy `{}`{}", id.value, did_you_mean(&id.value, known));
                 findings.push(Finding::error(path, "unknown-policy", message).at(id.place));
@@ -85,14 +85,12 @@ pub(super) fn names<'a>(
 
 /// What Cedar expects of a request, with the ids that policies have here: by position, Cedar
 /// calls them `policy0`, `policy1`, …
-pub(super) fn with_ids(expected: &Expected, snapshot: &Snapshot) -> Expected {
+pub(super) fn with_ids(expected: &Expected, snapshot: &Snapshot, in_order: &[&Arc<str>]) -> Expected {
     let Expected::Cedar { decision, reason, errors } = expected else { return expected.clone() };
     let id = |id: &Arc<str>| {
-        if snapshot.policy_ids().any(|known| known == id) {
-            return Arc::clone(id);
-        }
-        let position = id.strip_prefix("policy").and_then(|position| position.parse().ok());
-        Arc::clone(position.and_then(|position| snapshot.policy_at(position)).unwrap_or(id))
+        let position = id.strip_prefix("policy").and_then(|position| position.parse::<usize>().ok());
+        let there = position.and_then(|position| in_order.get(position).copied());
+        Arc::clone(there.filter(|_| snapshot.policy_place(id).is_none()).unwrap_or(id))
     };
     Expected::Cedar { decision: *decision, reason: reason.iter().map(id).collect(), errors: *errors }
 }

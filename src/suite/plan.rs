@@ -23,6 +23,8 @@ pub struct Plan<'a> {
     suite: &'a Suite,
     snapshot: &'a Snapshot,
     limits: &'a Limits,
+    /// The policies as Cedar numbers them.
+    in_order: Vec<&'a Arc<str>>,
     speakers: Speakers,
     tests: Vec<PlannedTest<'a>>,
     findings: Vec<Finding>,
@@ -60,6 +62,7 @@ impl<'a> Plan<'a> {
             suite,
             snapshot,
             limits,
+            in_order: snapshot.policies_in_order(),
             speakers: Speakers::default(),
             tests: Vec::new(),
             findings: suite.findings.clone(),
@@ -158,7 +161,9 @@ impl<'a> Plan<'a> {
     ) -> Result<Cases<'a>, Vec<Finding>> {
         match &test.body {
             Body::Skipped(_) => Ok(Cases::None),
-            Body::Given(given) => Ok(Cases::Given(given, check::with_ids(&given.expected, self.snapshot))),
+            Body::Given(given) => {
+                Ok(Cases::Given(given, check::with_ids(&given.expected, self.snapshot, &self.in_order)))
+            }
             Body::Table(table) => {
                 // The names first: a row with an unknown action has no full name for it.
                 check::names(self.snapshot, path, table, self.resources(table))?;

@@ -604,10 +604,10 @@ fn the_commands_of_the_readme_work() {
         .map(|block| block.replace("|\n", "| "))
         .flat_map(|block| block.lines().map(str::to_owned).collect::<Vec<_>>())
         .filter(|line| {
-            ["check", "fmt", "decide"].iter().any(|verb| line.contains(&format!("release -- {verb}")))
+            ["check", "fmt", "decide", "test"].iter().any(|verb| line.contains(&format!("release -- {verb}")))
         })
         .collect();
-    assert_eq!(commands.len(), 3, "{commands:#?}");
+    assert_eq!(commands.len(), 5, "{commands:#?}");
     for command in commands {
         let line = command.replace("cargo run --release --", env!("CARGO_BIN_EXE_palisade"));
         let output = Command::new("sh").args(["-c", &line]).current_dir(root).output().unwrap();

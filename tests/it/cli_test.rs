@@ -89,6 +89,15 @@ fn the_tests_of_the_shop_pass_under_its_own_settings() {
 }
 
 #[test]
+fn the_example_of_the_readme_passes() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let example = readme.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let setup = setup(&[("readme.test.yaml", example)]);
+    let report = json(&setup, &[]);
+    assert_eq!((&report["passed"], &report["failed"]), (&16.into(), &0.into()), "{report:#}");
+}
+
+#[test]
 fn failures_are_shown_in_full_and_what_passed_is_counted() {
     let setup = setup(&[("mixed.test.yaml", MIXED)]);
     assert_snapshot!(shown(&setup, &[]), @r#"

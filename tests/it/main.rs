@@ -27,6 +27,8 @@ mod corpus;
 #[cfg(test)]
 mod evaluation;
 #[cfg(test)]
+mod gate;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod hostile;

@@ -465,3 +465,70 @@ fn a_filter_takes_cases_and_not_only_tests() {
     assert_eq!(count(&["resource=old", "principal=a*"]), (1, 1, 0));
     assert_eq!(count(&["file=b*"]), (0, 0, 0));
 }
+
+#[test]
+fn a_text_that_is_no_test_file_is_one_finding_with_its_place() {
+    let bomb = {
+        let mut text = "principals:\n  p:\n    claims:\n      a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned();
+        for level in 1..9 {
+            let aliases = vec![format!("*a{}", level - 1); 10].join(",");
+            text.push_str(&format!("      a{level}: &a{level} [{aliases}]\n"));
+        }
+        text
+    };
+    let deep = format!("tests: {}", "[".repeat(100_000));
+    let nested: String = (6..400).map(|indent| format!("{}a:\n", " ".repeat(indent))).collect();
+    let deep_block = format!("tests:\n  - name: x\n    context:\n{nested}");
+    for (text, message) in [
+        ("", ": the file holds no tests"),
+        ("# nothing yet\n", ": the file holds no tests"),
+        ("hello\n", "1: expected a mapping"),
+        ("tests:\n", "1: expected a list"),
+        ("tests: [\n", "1: unclosed bracket '['"),
+        ("tests:\n\t- name: x\n", "2: tabs disallowed within this context (block indentation)"),
+        ("tests: []\ntests: []\n", "2: the member `tests` is given twice"),
+        ("tests: []\n---\ntests: []\n", "3: a second document begins here"),
+        ("tests: [{ nam: x }]\n", "1: unknown member `nam`: did you mean `name`?"),
+        ("tests: [{ name: [x] }]\n", "1: expected a string"),
+        ("tests: [{ name: ~ }]\n", "1: expected a string, found nothing"),
+        (
+            "tests: [{ name: x, refused: no_token }]\n",
+            "1: unknown value `no_token`: did you mean `invalid_token`?",
+        ),
+        ("principals: &p { ana: *p }\n", "1: recursive reference not allowed here"),
+        ("resources: { a: { type: T, id: 7 } }\n", "1: an id is a string: write the number as a string"),
+        (
+            "resources: { a: { type: T, id: x, attributes: { b: ~ } } }",
+            "1: null is not a Cedar value: leave the member out",
+        ),
+        ("[{\"request\": {}}]", "1: the member `principal` is missing"),
+        (&bomb, "8: aliases make the text larger than it is by more than 100000 values"),
+        (&deep, "1: recursion limit exceeded"),
+        (&deep_block, "41: the text nests deeper than 40, or holds more than 1000000 values"),
+    ] {
+        let suite = Suite::read(&[], &[source("a.test.yaml", text), source("b.test.yaml", FIXTURES)]);
+        let of_text: Vec<_> =
+            suite.findings().iter().filter(|finding| &*finding.path == "a.test.yaml").cloned().collect();
+        assert_eq!(messages(&of_text), [message], "{}", text.chars().take(80).collect::<String>());
+    }
+}
+
+#[test]
+fn lists_that_multiply_without_end_are_a_finding() {
+    let names = |prefix: &str| (0..101).map(|n| format!("{prefix}{n}")).collect::<Vec<_>>();
+    let fixtures = |list: &[String], text: &str| {
+        list.iter().map(|name| format!("  {name}: {text}\n")).collect::<String>()
+    };
+    let (people, things) = (names("u"), names("r"));
+    let text = format!(
+        "principals:\n{}resources:\n{}tests:\n  - {{ name: t, principals: [{people}], actions: [{reads}], resources: [{things}], expect: allow }}\n  - {{ name: u, principals: [u1], actions: [read], resources: [r1], expect: allow }}\n",
+        fixtures(&people, "{}"),
+        fixtures(&things, "{ type: Product, id: p }"),
+        people = people.join(", "),
+        things = things.join(", "),
+        reads = vec!["read"; 101].join(", "),
+    );
+    let report = run_files(&[], &[source("a.test.yaml", &text)], &[], &[]);
+    assert_eq!(messages(&report.findings), ["206: with this test there are more than 1000000 cases"]);
+    assert_eq!(report.count().passed, 1);
+}

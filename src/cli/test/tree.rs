@@ -9,6 +9,8 @@ use crate::suite::{Count, Failure, FileReport, TestReport};
 
 /// So many failures of one test are shown: whoever mends them sees the others.
 const SHOWN: usize = 20;
+/// So many findings are shown: each is looked up in its text.
+const FINDINGS: usize = 100;
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -16,7 +18,7 @@ const FAINT: Style = Style::new().dimmed();
 
 /// Prints a run.
 pub(super) fn print(run: &Run) {
-    render::findings(&run.findings, &run.texts);
+    render::findings(run.findings.get(..FINDINGS).unwrap_or(&run.findings), &run.texts);
     let Some(report) = &run.report else { return println!("{}", render::count(&run.findings)) };
     for file in &report.files {
         print_file(file);

@@ -194,7 +194,7 @@ async fn files_that_never_come_to_rest_are_not_put_in_force() {
         read = reloads.at_rest(first) => read,
         () = writer => unreachable!("it writes for ever"),
     };
-    assert_eq!(read.unwrap_err()[0].code, "never-at-rest");
+    assert_eq!(read.sources.unwrap_err()[0].code, "never-at-rest");
 }
 
 #[tokio::test]

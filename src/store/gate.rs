@@ -1,0 +1,142 @@
+//! What a revision must pass, beside compiling, before it is put in force: its tests.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+use super::files::Files;
+use super::test_files::{TestFiles, TestTexts};
+use crate::cedar::limits::EVALUATION_STACK;
+use crate::cedar::{self, Compiled, Snapshot, Sources};
+use crate::model::Finding;
+
+/// Judges a snapshot by the texts of tests: what stands in its way. It runs on a thread whose stack
+/// carries every legal policy, and should end soon once the flag is set: nobody waits any more.
+pub type Judge = dyn Fn(&Snapshot, &TestTexts, &AtomicBool) -> Vec<Finding> + Send + Sync;
+
+/// The tests that a revision must pass, and who judges by them: what a test is, is not known here.
+#[derive(Clone)]
+pub struct Gate {
+    tests: TestFiles,
+    timeout: Duration,
+    judge: Arc<Judge>,
+}
+
+/// Everything that was read for one revision.
+#[derive(Debug, Clone)]
+pub(super) struct Edit {
+    pub(super) sources: Result<Sources, Vec<Finding>>,
+    /// Nothing where no gate stands.
+    pub(super) tests: Option<TestTexts>,
+}
+
+impl Gate {
+    /// A gate of these tests, which may take so long.
+    pub fn new(tests: TestFiles, timeout: Duration, judge: Arc<Judge>) -> Self {
+        Self { tests, timeout, judge }
+    }
+
+    pub(super) const fn tests(&self) -> &TestFiles {
+        &self.tests
+    }
+
+    /// Runs the tests. Blocks until there is a verdict, and never longer than their time.
+    fn pass(&self, snapshot: Arc<Snapshot>, texts: TestTexts) -> Result<(), Vec<Finding>> {
+        let failed = |code, message: String, help: &str| {
+            vec![Finding::error(&self.tests.name(), code, message).help(help)]
+        };
+        let stop = Arc::new(AtomicBool::new(false));
+        let (tell, told) = channel();
+        let (judge, stopped) = (Arc::clone(&self.judge), Arc::clone(&stop));
+        let thread = std::thread::Builder::new().name("tests".to_owned()).stack_size(EVALUATION_STACK);
+        let started = thread.spawn(move || {
+            let _nobody_waits = tell.send(judge(&snapshot, &texts, &stopped));
+        });
+        if let Err(error) = started {
+            return Err(failed("internal", format!("no thread to run the tests on: {error}"), "try again"));
+        }
+        match told.recv_timeout(self.timeout) {
+            Ok(findings) if findings.is_empty() => Ok(()),
+            Ok(findings) => Err(findings),
+            Err(RecvTimeoutError::Timeout) => {
+                stop.store(true, Ordering::Relaxed);
+                let message = format!("the tests have no verdict after {:?}", self.timeout);
+                Err(failed("tests-too-slow", message, "make them fewer, or raise `policies.tests_timeout`"))
+            }
+            Err(RecvTimeoutError::Disconnected) => Err(failed(
+                "internal",
+                "the tests stopped in the middle".to_owned(),
+                "`palisade test` shows where",
+            )),
+        }
+    }
+}
+
+/// Compiles what was read, and lets it through the gate. Blocks.
+///
+/// The tests judge the policies without the files that wait for no tests: an emergency would fail
+/// them, and would then keep every other edit out for as long as it lasts.
+pub(super) fn admit(edit: Edit, files: &Files) -> Result<Compiled, Vec<Finding>> {
+    let sources = edit.sources?;
+    let compiled = cedar::compile(&sources, files.limits())?;
+    if let (Some(gate), Some(texts)) = (files.gate(), edit.tests) {
+        let (urgent, rest) = sources.split(files.ungated());
+        let judged = if urgent.iter().all(cedar::ungated::is_empty) {
+            Arc::clone(&compiled.snapshot)
+        } else {
+            cedar::compile(&rest, files.limits())?.snapshot
+        };
+        gate.pass(judged, texts)?;
+    }
+    Ok(compiled)
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { tests, timeout, .. } = self;
+        formatter.debug_struct("Gate").field("tests", tests).field("timeout", timeout).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::shop::Shop;
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    fn admitted(timeout: Duration, judge: Arc<Judge>) -> Result<Compiled, Vec<Finding>> {
+        let shop = Shop::new();
+        shop.write("tests/a.test.yaml", "");
+        let tests = TestFiles::new(shop.folder(), &[shop.path("tests")], shop.limits.clone());
+        let files = shop.files().behind(Some(Gate::new(tests, timeout, judge)));
+        admit(files.read_edit(), &files)
+    }
+
+    #[test]
+    fn tests_without_a_verdict_in_time_have_failed_and_are_told_to_stop() {
+        let (tell, told) = channel();
+        let findings = admitted(
+            Duration::from_millis(50),
+            Arc::new(move |_, _, stop| {
+                while !stop.load(Ordering::Relaxed) {
+                    std::thread::yield_now();
+                }
+                tell.send(()).unwrap();
+                Vec::new()
+            }),
+        )
+        .unwrap_err();
+        assert_eq!((findings[0].code, &*findings[0].path), ("tests-too-slow", "tests"));
+        told.recv().unwrap();
+    }
+
+    #[test]
+    fn tests_that_stop_in_the_middle_have_failed() {
+        let findings = admitted(PATIENCE, Arc::new(|_, _, _| panic!("in the middle"))).unwrap_err();
+        assert_eq!(findings[0].code, "internal");
+        assert!(admitted(PATIENCE, Arc::new(|_, _, _| Vec::new())).is_ok());
+    }
+}
