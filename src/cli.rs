@@ -16,7 +16,9 @@ mod fmt;
 mod gate;
 mod github;
 mod health;
+mod policy_files;
 mod render;
+mod repository;
 mod serve;
 mod test;
 mod token;
@@ -113,7 +115,7 @@ impl Verb {
             Self::Serve(printing) | Self::Dev(printing) | Self::Token(printing) | Self::Health(printing) => {
                 printing.format
             }
-            Self::Check(args) => args.printing.format,
+            Self::Check(args) => args.format.of_complaints(),
             Self::Test(args) => args.format.of_complaints(),
             Self::Fmt(args) => args.printing.format,
             Self::Decide(args) => args.printing.format,
