@@ -19,6 +19,8 @@ mod cli;
 #[cfg(test)]
 mod cli_check;
 #[cfg(test)]
+mod cli_coverage;
+#[cfg(test)]
 mod cli_decide;
 #[cfg(test)]
 mod cli_test;
@@ -38,6 +40,8 @@ mod hostile;
 mod lifecycle;
 #[cfg(test)]
 mod lint_docs;
+#[cfg(test)]
+mod mutants;
 #[cfg(test)]
 mod readme;
 #[cfg(test)]

@@ -22,6 +22,8 @@ const COMMANDS: &[(&str, &str)] = &[
     ("cargo run --release -- check", "cli.rs"),
     ("cargo run --release -- fmt --check", "cli.rs"),
     ("cargo run --release -- decide", "cli.rs"),
+    ("cargo run --release -- test ", "here"),
+    ("cargo run --release -- test --filter", "here"),
     ("palisade serve", "here"),
 ];
 
@@ -89,6 +91,16 @@ fn asking_dev_as_the_readme_does_is_answered() {
     assert_eq!(members(&answer), members(&shown), "{answer}");
     for member in ["decision", "reason", "policies", "errors"] {
         assert_eq!(answer[member], shown[member], "{answer}");
+    }
+}
+
+#[test]
+fn the_shop_is_tested_as_the_readme_does() {
+    let program = format!("cd {}; {}", env!("CARGO_MANIFEST_DIR"), env!("CARGO_BIN_EXE_palisade"));
+    for line in block("sh", "-- test").lines() {
+        let output = sh(&line.replace("cargo run --release --", &program));
+        let shown = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && shown.contains("passed"), "{line}: {shown}");
     }
 }
 
