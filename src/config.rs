@@ -120,6 +120,14 @@ impl Configuration {
             config: self.config.check.clone(),
             configuration: shown(self.file.as_ref()),
             allow_places: allows.map(|index| place::of_key(text, &format!("check.allow.{index}"))).collect(),
+            claim_places: (0..)
+                .zip(&self.config.issuers)
+                .map(|(index, issuer)| {
+                    let key = |name: &str| format!("issuers.{index}.attributes.{name}");
+                    let names = issuer.attributes.keys();
+                    names.filter_map(|name| Some((name.clone(), place::of_key(text, &key(name))?))).collect()
+                })
+                .collect(),
             tested_groups: BTreeSet::new(),
         }
     }
