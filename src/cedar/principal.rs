@@ -366,7 +366,6 @@ pub(super) const PROFILE_CLAIMS: [&str; 17] = [
 const VERIFIED_CLAIMS: [&str; 2] = ["email", "phone_number"];
 
 fn judge_mapping(issuer: &Issuer, name: &str, mapped: &MappedClaim, ty: &Type) -> Option<Finding> {
-    let claim = &mapped.claim;
     if !convertible(ty) {
         let message = format!("`issuers.attributes.{name}`: a claim cannot become {}", ty.expected());
         return Some(Finding::error(&configuration(), "unmappable-type", message));
