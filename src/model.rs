@@ -5,6 +5,7 @@ pub mod finding;
 pub mod identity;
 pub mod issuer;
 pub mod limits;
+pub mod object;
 pub mod question;
 pub mod refusal;
 pub mod status;

@@ -95,7 +95,7 @@ impl Asker {
     /// Judges a token by the issuers of both sides.
     pub(super) fn of(speaker: &Speaker<'_>, old: &Side<'_>, new: &Side<'_>) -> Self {
         let (old, new) = (old.identity(speaker), new.identity(speaker));
-        let users = new.as_ref().or(old.as_ref()).map(users).unwrap_or_else(|_| vec![Users::NoGroup]);
+        let users = new.as_ref().or(old.as_ref()).map_or_else(|_| vec![Users::NoGroup], users);
         Self { name: Arc::clone(speaker.name), old, new, users }
     }
 

@@ -10,7 +10,7 @@ use super::Side;
 use crate::cedar::entity_parts;
 use crate::identity::Fixture;
 use crate::model::{
-    Decision, EntityDescription, EntityReference, Kind, Record, Timestamp, TokenUse, Value, value,
+    Decision, EntityDescription, EntityReference, Kind, Record, Timestamp, TokenUse, Value, object, value,
 };
 use crate::suite::questions::{Circumstances, Speaker};
 
@@ -121,14 +121,7 @@ struct Principal {
 impl Records {
     /// Reads one line.
     pub(super) fn read(&mut self, line: &str) -> Result<Read, Torn> {
-        // Serde takes an array for a struct, member by member.
-        if !line.starts_with('{') {
-            return Err(Torn {
-                message: "this is no record: a record is a JSON object".to_owned(),
-                column: 1,
-            });
-        }
-        let mut written: Written = serde_json::from_str(line).map_err(|error| torn(&error))?;
+        let mut written: Written = object::read(line.as_bytes()).map_err(|error| torn(&error))?;
         let time = Timestamp::parse(&written.time)
             .ok_or_else(|| Torn { message: "`time` is no time".to_owned(), column: 1 })?;
         let own = written.principal();

@@ -23,10 +23,13 @@ pub(super) struct Tally {
     policies: BTreeMap<(Arc<str>, Role), (Changes, Vec<Example>)>,
     users: BTreeMap<Users, (Changes, BTreeMap<Arc<str>, usize>)>,
     other_grounds: BTreeMap<(Grounds, Grounds), (Decision, usize, Example)>,
-    one_sided: BTreeMap<(Which, &'static str, Arc<str>, Arc<str>), OneSided>,
+    one_sided: BTreeMap<SidedKey, OneSided>,
     changes: Changes,
     asked: Questioning,
 }
+
+/// The side that can be asked, the other's refusal, the action, the type of the resource.
+type SidedKey = (Which, &'static str, Arc<str>, Arc<str>);
 
 /// An edited policy, and the questions that touched it.
 #[derive(Debug)]
@@ -88,7 +91,8 @@ impl Tally {
 
     /// Notes what both sides said.
     pub(super) fn note(&mut self, asked: &Asked<'_>, old: &Outcome, new: &Outcome) {
-        self.note_touched([old, new].into_iter().flatten());
+        let answered: Vec<_> = [old, new].into_iter().flatten().collect();
+        self.note_touched(&answered);
         match (old, new) {
             (Ok(old), Ok(new)) => {
                 self.count(asked.source).asked += 1;
@@ -166,14 +170,10 @@ impl Tally {
         }
     }
 
-    fn note_touched<'e>(&mut self, sides: impl Iterator<Item = &'e Examined> + Clone) {
-        if self.edited.is_empty() {
-            return;
-        }
+    fn note_touched(&mut self, sides: &[&Examined]) {
         for (id, touches) in &mut self.edited {
-            touches.in_scope += usize::from(sides.clone().any(|side| side.in_scope.contains(id)));
-            touches.determined +=
-                usize::from(sides.clone().any(|side| side.evaluation.policies.contains(id)));
+            touches.in_scope += usize::from(sides.iter().any(|side| side.in_scope.contains(id)));
+            touches.determined += usize::from(sides.iter().any(|side| side.evaluation.policies.contains(id)));
         }
     }
 

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use super::*;
 use crate::cedar::{Compiled, Settings, Snapshot, Source as Text, Sources, compile};
 use crate::identity::Config;
-use crate::model::{Limits, MappedClaim, TokenUse};
+use crate::model::{Limits, MappedClaim, Timestamp, TokenUse};
 use crate::suite::Suite;
 
-const SCHEMA: &str = r#"
+const SCHEMA: &str = r"
     entity Group;
     entity User in [Group] = { team?: String };
     entity Machine = { client_id: String, scope: Set<String> };
     entity Folder;
     entity Note in [Folder] = { open?: Bool };
     action read, write appliesTo { principal: [User, Machine], resource: [Note], context: { mfa?: Bool } };
-"#;
+";
 
 const READ: &str =
     r#"@id("members-read") permit (principal in Group::"member", action == Action::"read", resource);"#;
@@ -297,7 +297,7 @@ fn a_record_that_does_not_hold_what_decides_is_counted_by_what_is_missing() {
         torn,
         [
             "the line ends in the middle of a record",
-            "this is no record: a record is a JSON object",
+            "this is no record: invalid type: sequence, expected a record of the decision log",
             "this is no record: missing member `time`"
         ]
     );

@@ -208,12 +208,12 @@ fn is_for_tests(path: &str) -> bool {
 /// The lines before the tests, without comments, numbered from 1.
 fn production(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line));
-    let mut before_tests = true;
-    let mut last = "";
+    let (mut before_tests, mut for_tests) = (true, false);
     lines
         .filter(move |(_, line)| {
-            before_tests &= !(last.trim() == "#[cfg(test)]" && line.trim_start().starts_with("mod tests"));
-            last = line;
+            before_tests &= !(for_tests && line.trim_start().starts_with("mod tests {"));
+            // Other attributes may stand between.
+            for_tests = line.trim() == "#[cfg(test)]" || for_tests && line.trim_start().starts_with("#[");
             before_tests
         })
         .map(|(number, line)| (number, line.split("//").next().unwrap_or_default()))

@@ -291,7 +291,7 @@ fn decide_refuses_what_the_service_would_refuse() {
     --- stdout
 
     --- stderr
-      × malformed_request: EOF while parsing a value at line 1 column 11
+      × malformed_request: the text ends within a value (line 1, column 11)
     "#);
     let output = run(&setup, &["decide"], DELETE_EMPTY);
     assert_snapshot!(shown(&setup, &output), @r#"

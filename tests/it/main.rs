@@ -39,6 +39,8 @@ mod harness;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod image;
+#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod lint_docs;

@@ -25,21 +25,38 @@ struct Entry {
     path: String,
 }
 
+/// Why git gives no answer.
+#[derive(Debug, thiserror::Error)]
+enum GitFault {
+    #[error("git cannot be run: {0}")]
+    NotRun(std::io::Error),
+    #[error("git says: {0}")]
+    Said(String),
+    #[error("git has no answer")]
+    Silent,
+    #[error("git names files that are not UTF-8")]
+    NotUtf8,
+}
+
 impl Revision {
-    /// The commit that a name means; nothing where there is no such name, no repository or no git.
+    /// The commit that a name means; nothing where git knows none.
     ///
     /// # Errors
-    /// There is such a commit, and git does not say where it stands.
+    /// There is no repository here that git would read, or no git.
     pub(super) fn find(name: &str) -> Result<Option<Self>, String> {
         // A name cannot begin so, and an option would.
         if name.is_empty() || name.starts_with('-') {
             return Ok(None);
         }
-        let Ok(commit) = git(&["rev-parse", "--verify", "--quiet", &format!("{name}^{{commit}}")]) else {
-            return Ok(None);
+        let commit = match git(&["rev-parse", "--verify", "--quiet", &format!("{name}^{{commit}}")]) {
+            Ok(commit) => commit,
+            Err(GitFault::Silent) => return Ok(None),
+            Err(fault) => return Err(fault.to_string()),
         };
-        let line =
-            |arg: &str| Ok::<_, String>(PathBuf::from(git(&["rev-parse", arg])?.trim_end_matches('\n')));
+        let line = |arg: &str| {
+            let line = git(&["rev-parse", arg]).map_err(|fault| fault.to_string())?;
+            Ok::<_, String>(PathBuf::from(line.trim_end_matches('\n')))
+        };
         Ok(Some(Self {
             commit: commit.trim().to_owned(),
             root: line("--show-toplevel")?,
@@ -113,7 +130,7 @@ impl Revision {
         if !paths.iter().any(|path| path.is_empty()) {
             args.extend(paths);
         }
-        let listed = git(&args)?;
+        let listed = git(&args).map_err(|fault| fault.to_string())?;
         let mut entries = Vec::new();
         for line in listed.split_terminator('\0') {
             let (facts, path) = line.split_once('\t').ok_or("git lists files in a form of its own")?;
@@ -183,14 +200,13 @@ fn command(args: &[&str]) -> Command {
     command
 }
 
-fn git(args: &[&str]) -> Result<String, String> {
-    let output = command(args).stdin(Stdio::null()).output();
-    let output = output.map_err(|error| format!("git cannot be run: {error}"))?;
+fn git(args: &[&str]) -> Result<String, GitFault> {
+    let output = command(args).stdin(Stdio::null()).output().map_err(GitFault::NotRun)?;
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("git says: {}", said.trim_end()));
+        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        return Err(if said.is_empty() { GitFault::Silent } else { GitFault::Said(said) });
     }
-    String::from_utf8(output.stdout).map_err(|_| "git names files that are not UTF-8".to_owned())
+    String::from_utf8(output.stdout).map_err(|_| GitFault::NotUtf8)
 }
 
 /// A path that leads out of the folder that it is put into is none that git should have.

@@ -45,7 +45,12 @@ fn comment(compared: &Compared<'_>) -> String {
     let columns = ["decision", "old", "new", "questions", "for example"];
     folded(&mut text, "decided as before, for other reasons", &columns, rows.collect());
     let rows = impact.edited.iter().map(edited).collect();
-    folded(&mut text, "edited policies", &["policy", "", "within its scope", "determined by it"], rows);
+    folded(
+        &mut text,
+        "edited policies",
+        &["policy", "edit", "questions within its scope", "determined by it"],
+        rows,
+    );
     text.push_str("\n<details><summary>what was asked</summary>\n\n");
     for line in words::asked(compared) {
         let (indent, line) = line.strip_prefix("  ").map_or(("", &*line), |line| ("  ", line));
@@ -94,7 +99,7 @@ fn changes(text: &mut String, impact: &Impact) {
             shown.join("<br>"),
         ]
     });
-    table(text, &["policy", "", "newly allowed", "newly denied", "for example"], rows.collect());
+    table(text, &["policy", "effect", "newly allowed", "newly denied", "for example"], rows.collect());
     let rows = impact.by_users.iter().map(|users| {
         let [allowed, denied] = counts(users.changes);
         let actions = users.actions.iter().map(|action| code(action)).collect::<Vec<_>>().join(", ");

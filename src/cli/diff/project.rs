@@ -100,17 +100,20 @@ impl Project {
 /// A folder before a revision; what is both is said.
 fn place(name: &str) -> Result<Place, String> {
     let path = Path::new(name);
-    match (path.exists(), Revision::find(name)?) {
-        (true, None) => Ok(Place::Folder(path.to_owned())),
-        (true, Some(_)) => {
+    match (path.exists(), Revision::find(name)) {
+        (true, Ok(None) | Err(_)) => Ok(Place::Folder(path.to_owned())),
+        (true, Ok(Some(_))) => {
             eprintln!(
                 "`{name}` is a folder here and a revision: the folder is compared \
                  (for the revision write `{name}^0`)"
             );
             Ok(Place::Folder(path.to_owned()))
         }
-        (false, Some(revision)) => Ok(Place::Revision(revision)),
-        (false, None) => Err(format!("`{name}` is neither a folder here nor a revision of a repository")),
+        (false, Ok(Some(revision))) => Ok(Place::Revision(revision)),
+        (false, Ok(None)) => Err(format!(
+            "`{name}` is neither a folder here nor a revision; one of another repository must be fetched first"
+        )),
+        (false, Err(why)) => Err(format!("`{name}` is no folder here, and no revision can be read: {why}")),
     }
 }
 
@@ -162,15 +165,15 @@ fn paths(configuration: &Configuration, folder: &Path, name: &str) -> Vec<PathBu
     let own = [&policies.dir, &policies.schema].into_iter().chain(&policies.entities).cloned();
     let tests = test_files(configuration);
     let all = own.chain(tests.roots());
-    let inside = all.filter_map(|path| match plain(&path).strip_prefix(folder) {
-        Ok(inside) => Some(inside.to_owned()),
-        Err(_) => {
+    let inside = all.filter_map(|path| {
+        let inside = plain(&path).strip_prefix(folder).ok().map(Path::to_owned);
+        if inside.is_none() {
             eprintln!(
                 "`{}` is outside of the repository: for `{name}` it is read as it is now",
                 path.display()
             );
-            None
         }
+        inside
     });
     inside.collect()
 }

@@ -23,19 +23,20 @@ pub(super) fn headline(impact: &Impact) -> String {
     }
     let decided =
         if impact.changes.all() == 0 { "no decision changes".to_owned() } else { changes(impact.changes) };
-    let mut line = format!("{decided} among {}", counted(impact.questions(), "question"));
-    let mut add = |count: usize, what: &str| {
-        if count > 0 {
-            line.push_str("; ");
-            line.push_str(what);
-            line.push(' ');
-            line.push_str(&count.to_string());
-        }
-    };
-    add(impact.allowed_by_only(Which::New), "refused by old and allowed by new");
-    add(impact.allowed_by_only(Which::Old), "allowed by old and refused by new");
-    add(impact.untouched().count(), "edited policies that no question touches");
-    line
+    let mut parts = vec![format!("{decided} among {}", counted(impact.questions(), "question"))];
+    let (gained, lost) = (impact.allowed_by_only(Which::New), impact.allowed_by_only(Which::Old));
+    if gained > 0 {
+        parts.push(format!("{gained} refused by old and allowed by new"));
+    }
+    if lost > 0 {
+        parts.push(format!("{lost} allowed by old and refused by new"));
+    }
+    match impact.untouched().count() {
+        0 => {}
+        1 => parts.push("1 edited policy is touched by no question".to_owned()),
+        untouched => parts.push(format!("{untouched} edited policies are touched by no question")),
+    }
+    parts.join("; ")
 }
 
 /// What a policy does now that it did not do before.
