@@ -1,6 +1,6 @@
 //! Both sides, asked the same: what tests ask, what their fixtures combine to, what is on record.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::asking::{Asker, Query, Side};
@@ -10,11 +10,15 @@ use super::record::{Read, Recorded, Records, Torn};
 use super::tally::{Asked, Tally};
 use super::{Impact, Source, Users};
 use crate::cedar::{Given, entity_parts};
+use crate::identity::Fixture;
 use crate::model::{EntityDescription, Record, Refusal, Timestamp};
 use crate::suite::questions::{Circumstances, Posed, Questions, Speaker};
 
 /// So many combinations of fixtures are asked; of more, so many that lie evenly among them.
 pub const MOST_COMBINATIONS: usize = 100_000;
+
+/// So many users of a log are remembered: few of them ask most of what is on record.
+const REMEMBERED: usize = 10_000;
 
 /// How a comparison goes.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +45,8 @@ pub struct Comparison<'a> {
     pub(super) told: BTreeMap<Arc<str>, BTreeSet<usize>>,
     asked: HashSet<Key>,
     records: Records,
+    /// Those who asked what is on record, by their tokens and issuers.
+    remembered: HashMap<(Fixture, String), Asker>,
     tally: Tally,
 }
 
@@ -63,6 +69,7 @@ impl<'a> Comparison<'a> {
             told: BTreeMap::new(),
             asked: HashSet::new(),
             records: Records::default(),
+            remembered: HashMap::new(),
         }
     }
 
@@ -200,8 +207,13 @@ impl<'a> Comparison<'a> {
     }
 
     fn ask_recorded(&mut self, recorded: &Recorded) {
-        let asker = Asker::of(&recorded.speaker(), &self.old, &self.new);
         let action = self.short_name(&recorded.action);
+        self.make_room();
+        let Recorded { token, issuer, .. } = recorded;
+        let asker = self
+            .remembered
+            .entry((token.clone(), issuer.clone()))
+            .or_insert_with(|| Asker::of(&recorded.speaker(), &self.old, &self.new));
         let query = Query {
             action: &action,
             entity: &recorded.entity,
@@ -225,6 +237,20 @@ impl<'a> Comparison<'a> {
             may_be_shown: self.terms.show_values,
         };
         self.tally.note(&in_words, &outcomes.0, &outcomes.1);
+    }
+
+    /// Forgets everybody once they are too many; those who ask again are soon known again.
+    fn make_room(&mut self) {
+        if self.remembered.len() < REMEMBERED {
+            return;
+        }
+        for (_, asker) in self.remembered.drain() {
+            for (side, identity) in [(&self.old, &asker.old), (&self.new, &asker.new)] {
+                if let Ok(identity) = identity {
+                    side.snapshot.forget(identity);
+                }
+            }
+        }
     }
 
     fn asker(&mut self, speaker: Speaker<'a>) -> usize {

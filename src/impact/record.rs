@@ -48,8 +48,8 @@ pub(super) enum Read {
 #[derive(Debug)]
 pub(super) struct Recorded {
     principal: Arc<str>,
-    token: Fixture,
-    issuer: String,
+    pub(super) token: Fixture,
+    pub(super) issuer: String,
     /// The mapped claims, those included that the token did not carry.
     claims: BTreeMap<String, Option<Value>>,
     pub(super) action: String,
@@ -237,13 +237,14 @@ impl Principal {
     }
 }
 
+/// Serde repeats what it did not expect, and that may be a value that nobody is to see.
 fn torn(error: &serde_json::Error) -> Torn {
     let text = error.to_string();
-    let message = text.split(" at line ").next().unwrap_or(&text);
-    let message = if error.is_eof() {
-        "the line ends in the middle of a record".to_owned()
-    } else {
-        format!("this is no record: {}", message.replace("field", "member"))
+    let message = match text.strip_prefix("missing field `").and_then(|rest| rest.split_once('`')) {
+        Some((member, _)) => format!("this is no record: it has no `{member}`"),
+        None if error.is_eof() => "the line ends in the middle of a record".to_owned(),
+        None if error.is_syntax() => "this is no record: it is not JSON".to_owned(),
+        None => "this is no record: a member is not of its type".to_owned(),
     };
     Torn { message, column: error.column().max(1) }
 }

@@ -278,7 +278,8 @@ fn a_record_that_does_not_hold_what_decides_is_counted_by_what_is_missing() {
     let no_values = whole.replace(r#""context":{},"#, "");
     let unread = r#"{"time":"2026-11-23T09:30:00Z","decision_id":"d","outcome":"refused","principal":"User::\"a\"","kind":"user","groups":[],"issuer":"i","token_use":"access","code":"malformed_request"}"#;
     let orphan = r#"{"time":"2026-11-23T09:30:00Z","decision_id":"d","batch":"b-0","outcome":"deny","action":"Action::\"read\"","resource":"Note::\"n\""}"#;
-    let lines = [&whole, &unmapped, &no_values, unread, orphan, "{\"time\":", "[]", "{}"];
+    let wrong = whole.replace("\"kind\":\"user\"", "\"kind\":\"s3cret\"");
+    let lines = [&whole, &unmapped, &no_values, unread, orphan, "{\"time\":", "[]", "{}", &wrong, "{s3cret}"];
     let (impact, torn) = replayed(&old, &new, &lines, false);
     let replay = impact.asked.recorded.unwrap();
     assert_eq!((replay.records, replay.count.asked), (5, 1));
@@ -297,8 +298,10 @@ fn a_record_that_does_not_hold_what_decides_is_counted_by_what_is_missing() {
         torn,
         [
             "the line ends in the middle of a record",
-            "this is no record: invalid type: sequence, expected a record of the decision log",
-            "this is no record: missing member `time`"
+            "this is no record: a member is not of its type",
+            "this is no record: it has no `time`",
+            "this is no record: a member is not of its type",
+            "this is no record: it is not JSON",
         ]
     );
 }

@@ -190,6 +190,82 @@ fn programs_get_all_of_it() {
 }
 
 #[test]
+fn what_stays_for_other_reasons_and_what_one_side_refuses_is_shown() {
+    let setup = repository();
+    git(&setup, &["checkout", "--quiet", "--", "policies"]);
+    let rewrite = |name: &str, from: &str, to: &str| {
+        let text = std::fs::read_to_string(setup.path(name)).unwrap();
+        assert!(text.contains(from));
+        setup.write(name, &text.replace(from, to));
+    };
+    rewrite("policies/product.cedar", "users-view-products", "users-look-at-products");
+    rewrite(
+        "schema/shop.cedarschema",
+        "action updateProduct, deleteProduct",
+        "action updateProduct, archiveProduct",
+    );
+    let alone =
+        "principals: [alice, bob]\n    actions: [archiveProduct]\n    resources: [draft]\n    expect: allow";
+    rewrite("tests/policies/product.test.yaml", "tests:\n", &format!("tests:\n  - name: x\n    {alone}\n"));
+    assert_snapshot!(shown(&setup, &["main"]), @r#"
+    exit 0
+    --- stdout
+    old  main (<commit>), 5 policies
+    new  ., 5 policies
+
+    no decision changes among 110 questions; 4 refused by old and allowed by new; 4 allowed by old and refused by new
+
+    decided as before, for other reasons
+      allow: permitted by users-view-products → permitted by users-look-at-products: 16 questions (alice (admin) · listProducts · toys)
+
+    asked of one side only, as the other refuses
+      only old: deleteProduct on Product: allowed 4, denied 6
+        new says unknown_action: the schema has no action `deleteProduct`: did you mean `deleteCategory`?
+      only new: archiveProduct on Product: allowed 4, denied 6
+        old says unknown_action: the schema has no action `archiveProduct`: did you mean `createProduct`?
+
+    edited policies
+      users-look-at-products: 16 questions within its scope, 16 determined by it (added, policies/product.cedar:17)
+      users-view-products: 16 questions within its scope, 16 determined by it (removed, policies/product.cedar:17)
+    also edited: schema
+
+    asked
+      tests: 62 questions
+      fixtures combined: 48 questions
+      refused by both sides: 1 (schema_mismatch 1)
+    --- stderr
+    "#);
+    let markdown = shown(&setup, &["main", ".", "--format", "markdown"]);
+    let folded = markdown.split("<details>").collect::<Vec<_>>();
+    assert_snapshot!(folded[..folded.len() - 2].join("<details>"), @r#"
+    exit 0
+    --- stdout
+    ### Policy impact: no decision changes among 110 questions; 4 refused by old and allowed by new; 4 allowed by old and refused by new
+
+    <code>main</code> (<commit>) → <code>.</code>
+
+    Edited beside policies: schema.
+
+    <details><summary>asked of one side only: 2</summary>
+
+    | only | question | allowed | denied | why the other refuses |
+    |---|---|---|---|---|
+    | old | <code>deleteProduct</code> on <code>Product</code> | 4 | 6 | the schema has no action &#96;deleteProduct&#96;&#58; did you mean &#96;deleteCategory&#96;&#63; |
+    | new | <code>archiveProduct</code> on <code>Product</code> | 4 | 6 | the schema has no action &#96;archiveProduct&#96;&#58; did you mean &#96;createProduct&#96;&#63; |
+
+    </details>
+
+    <details><summary>decided as before, for other reasons: 1</summary>
+
+    | decision | old | new | questions | for example |
+    |---|---|---|---|---|
+    | allow | permitted by users-view-products | permitted by users-look-at-products | 16 | alice (admin) · listProducts · toys |
+
+    </details>
+    "#);
+}
+
+#[test]
 fn nothing_that_changes_is_said_with_what_was_asked() {
     let setup = repository();
     assert_snapshot!(shown(&setup, &["main", "main"]), @r#"

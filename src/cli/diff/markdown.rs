@@ -30,7 +30,7 @@ fn comment(compared: &Compared<'_>) -> String {
     folded(
         &mut text,
         "asked of one side only",
-        &["only", "question", "allowed", "denied", "the other"],
+        &["only", "question", "allowed", "denied", "why the other refuses"],
         rows,
     );
     let rows = impact.other_grounds.iter().map(|grounds| {
