@@ -11,6 +11,7 @@ use crate::store::{ConfigurationFile, Files};
 mod check;
 mod decide;
 mod dev;
+mod diff;
 mod explanation;
 mod fmt;
 mod gate;
@@ -44,6 +45,8 @@ enum Verb {
     Check(check::Args),
     /// Run policy tests.
     Test(test::Args),
+    /// Say what a change of the policies does, by the questions of tests, fixtures and recorded decisions.
+    Diff(diff::Args),
     /// Format policies.
     Fmt(fmt::Args),
     /// Make one decision, offline, and explain it.
@@ -100,6 +103,7 @@ pub fn run() -> ExitCode {
         Verb::Dev(_) => dev::run(&shell),
         Verb::Check(args) => check::run(&shell, &args),
         Verb::Test(args) => test::run(&shell, &args),
+        Verb::Diff(args) => diff::run(&shell, &args),
         Verb::Fmt(args) => fmt::run(&shell, &args),
         Verb::Decide(args) => decide::run(&shell, &args),
         Verb::Token(_) => token::run(&shell),
@@ -117,6 +121,7 @@ impl Verb {
             }
             Self::Check(args) => args.format.of_complaints(),
             Self::Test(args) => args.format.of_complaints(),
+            Self::Diff(args) => args.format.of_complaints(),
             Self::Fmt(args) => args.printing.format,
             Self::Decide(args) => args.printing.format,
         }
