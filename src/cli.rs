@@ -16,6 +16,7 @@ mod fmt;
 mod gate;
 mod github;
 mod health;
+mod init;
 mod render;
 mod serve;
 mod test;
@@ -40,6 +41,8 @@ enum Verb {
     Dev(Printing),
     /// Parse and strictly validate schema, policies and entities.
     Check(check::Args),
+    /// Start a policy repository; nothing that is there is overwritten.
+    Init(init::Args),
     /// Run policy tests.
     Test(test::Args),
     /// Format policies.
@@ -97,6 +100,7 @@ pub fn run() -> ExitCode {
         Verb::Serve(_) => serve::run(&shell),
         Verb::Dev(_) => dev::run(&shell),
         Verb::Check(args) => check::run(&shell, &args),
+        Verb::Init(args) => init::run(&shell, &args),
         Verb::Test(args) => test::run(&shell, &args),
         Verb::Fmt(args) => fmt::run(&shell, &args),
         Verb::Decide(args) => decide::run(&shell, &args),
@@ -114,6 +118,7 @@ impl Verb {
                 printing.format
             }
             Self::Check(args) => args.printing.format,
+            Self::Init(args) => args.printing.format,
             Self::Test(args) => args.format.of_complaints(),
             Self::Fmt(args) => args.printing.format,
             Self::Decide(args) => args.printing.format,

@@ -19,6 +19,8 @@ mod cli;
 #[cfg(test)]
 mod cli_decide;
 #[cfg(test)]
+mod cli_init;
+#[cfg(test)]
 mod cli_test;
 #[cfg(test)]
 mod connections;
