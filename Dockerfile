@@ -13,6 +13,7 @@ RUN mkdir -p src tests/it \
 COPY src src
 COPY policies policies
 COPY schema schema
+COPY docs docs
 RUN touch src/main.rs src/lib.rs && cargo build --release --locked
 
 # glibc, CA certificates for the user pool's keys, and nothing that runs as root.

@@ -17,7 +17,9 @@ mod gate;
 mod github;
 mod health;
 mod init;
+mod policy_files;
 mod render;
+mod repository;
 mod serve;
 mod test;
 mod token;
@@ -117,8 +119,8 @@ impl Verb {
             Self::Serve(printing) | Self::Dev(printing) | Self::Token(printing) | Self::Health(printing) => {
                 printing.format
             }
-            Self::Check(args) => args.printing.format,
             Self::Init(args) => args.printing.format,
+            Self::Check(args) => args.format.of_complaints(),
             Self::Test(args) => args.format.of_complaints(),
             Self::Fmt(args) => args.printing.format,
             Self::Decide(args) => args.printing.format,

@@ -3,13 +3,13 @@
 //! Each section's settings belong to the module that uses them. Text comes in as text and the
 //! environment as a map, so nothing here touches the process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Deserialize;
 
-use crate::cedar::Settings;
+use crate::cedar::{Settings, lint};
 use crate::model::status::WeakSetting;
 use crate::model::{Finding, Limits};
 use crate::store::ConfigurationFile;
@@ -37,6 +37,8 @@ pub struct Config {
     pub policies: store::Config,
     /// Whose tokens are accepted.
     pub issuers: Vec<identity::Config>,
+    /// The linter of `palisade check`.
+    pub check: lint::Config,
     /// The decision log.
     pub audit: audit::Config,
     /// The bounds on what others send and write.
@@ -107,6 +109,18 @@ impl Configuration {
             namespace: self.config.namespace.clone(),
             forbid_errors: self.config.policies.forbid_errors,
             issuers: self.config.issuers.iter().map(identity::Config::mapping).collect(),
+        }
+    }
+
+    /// What the linter is told beside the sources.
+    pub fn project(&self) -> lint::Project {
+        let text = self.file.as_ref().map(|file| &*file.text).unwrap_or_default();
+        let allows = 0..self.config.check.allow.len();
+        lint::Project {
+            config: self.config.check.clone(),
+            configuration: shown(self.file.as_ref()),
+            allow_places: allows.map(|index| place::of_key(text, &format!("check.allow.{index}"))).collect(),
+            tested_groups: BTreeSet::new(),
         }
     }
 

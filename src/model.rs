@@ -5,6 +5,7 @@ pub mod finding;
 pub mod identity;
 pub mod issuer;
 pub mod limits;
+pub mod object;
 pub mod question;
 pub mod refusal;
 pub mod status;
@@ -14,7 +15,7 @@ pub mod token;
 pub mod value;
 
 pub use decision::{Decision, Evaluation, PolicyError, PolicyErrorCode, Reason};
-pub use finding::{Finding, Place, Severity};
+pub use finding::{Finding, Fix, Place, Severity};
 pub use identity::{Identity, Kind, Origin, TokenUse};
 pub use issuer::{IdFormat, Issuer, MappedClaim};
 pub use limits::Limits;

@@ -6,6 +6,7 @@
 
 mod case;
 mod check;
+pub mod coverage;
 mod expected;
 mod file;
 mod filter;
@@ -19,13 +20,14 @@ mod written;
 mod yaml;
 
 pub use case::{Ask, Asked, Case};
+pub use coverage::Coverage;
 pub use expected::Outcome;
 pub use file::{Test, TestFile};
 pub use filter::Filter;
 pub use plan::{Plan, PlannedTest};
 pub use report::{Count, Determined, Failure, FileReport, Report, TestReport};
 
-use crate::cedar::Source;
+use crate::cedar::{Source, Tracer};
 use crate::model::{Finding, Timestamp};
 use fixtures::{Fixtures, Shared};
 
@@ -75,6 +77,17 @@ impl Suite {
         &self.files
     }
 
+    /// The names of the groups that the users of these tests are in, by what they write down and by
+    /// claims of these names.
+    pub fn groups<'a>(&'a self, claims: &'a [&'a str]) -> impl Iterator<Item = &'a str> {
+        let tokens = self.fixtures.principals.iter().map(|principal| &principal.token);
+        tokens.flat_map(move |token| {
+            let claimed = claims.iter().filter_map(|claim| token.claims.get(*claim)?.as_array()).flatten();
+            let written = token.groups.iter().flatten().map(String::as_str);
+            written.chain(claimed.filter_map(serde_json::Value::as_str))
+        })
+    }
+
     /// What is wrong with the texts.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
@@ -88,6 +101,22 @@ pub fn run(plan: &Plan<'_>, terms: &Terms) -> Report {
 
 /// The same, as long as somebody waits for it: asked before every case.
 pub fn run_until(plan: &Plan<'_>, terms: &Terms, stop: impl Fn() -> bool) -> Report {
+    judged(plan, terms, |_| (), stop)
+}
+
+/// The same, with what it covers of the policies of the plan's snapshot.
+pub fn run_with_coverage(plan: &Plan<'_>, terms: &Terms, tracer: &Tracer<'_>) -> (Report, Coverage) {
+    let mut coverage = Coverage::new(tracer, plan.snapshot());
+    let report = judged(plan, terms, |case| coverage.note(case, tracer), || false);
+    (report, coverage)
+}
+
+fn judged(
+    plan: &Plan<'_>,
+    terms: &Terms,
+    mut note: impl FnMut(&Case<'_>),
+    stop: impl Fn() -> bool,
+) -> Report {
     let mut report = Report::of(plan);
     for planned in plan.tests(&terms.filter) {
         report.note_skipped(planned);
@@ -95,6 +124,7 @@ pub fn run_until(plan: &Plan<'_>, terms: &Terms, stop: impl Fn() -> bool) -> Rep
             let failure = case.judge(&case.outcome(plan.snapshot()), plan.snapshot());
             let failed = failure.is_some();
             report.note(&case, failure);
+            note(&case);
             if failed && terms.fail_fast || stop() {
                 report.stopped = true;
                 return report;

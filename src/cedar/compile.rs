@@ -1,20 +1,22 @@
 //! Sources to a snapshot, or every finding that stands in the way.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use cedar_policy::{SchemaFragment, ValidationMode, Validator};
+use cedar_policy::{SchemaFragment, ValidationMode, ValidationResult, ValidationWarning, Validator};
 
 use super::case::LastNow;
 use super::entities::Store;
 use super::index::Index;
 use super::limits::{self, COMPILE_STACK};
+use super::lint::Rule;
 use super::outline::Outline;
 use super::policies::Policies;
 use super::principal::Plans;
 use super::schema::Schema;
 use super::snapshot::Principals;
 use super::{Snapshot, Source, Sources, depth, findings, resolved};
-use crate::model::{Finding, Limits};
+use crate::model::{Finding, Limits, Severity};
 
 /// A revision that may serve, with what somebody should look at all the same.
 #[derive(Debug)]
@@ -30,11 +32,20 @@ pub struct Compiled {
 /// # Errors
 /// All findings, errors and warnings, sorted by place; at least one is an error.
 pub fn compile(sources: &Sources, limits: &Limits) -> Result<Compiled, Vec<Finding>> {
-    let over = over_limits(sources, limits);
-    if over.iter().any(Finding::is_error) {
-        return Err(sorted(over));
-    }
-    on_a_big_stack(|| compile_here(sources, limits))
+    within_limits(sources, limits)?;
+    on_a_big_stack(|| Parts::read(sources, limits)?.compiled(sources, limits))
+}
+
+/// What a revision is made of, read and judged: what a snapshot is made from.
+#[derive(Debug)]
+pub(super) struct Parts {
+    pub(super) policies: Policies,
+    pub(super) cedar: cedar_policy::Schema,
+    pub(super) schema: Schema,
+    pub(super) plans: Plans,
+    pub(super) store: Store,
+    /// What was found on the way, errors too.
+    pub(super) found: Vec<Finding>,
 }
 
 /// Runs something on a thread whose stack carries every text within the limits.
@@ -51,7 +62,11 @@ pub(super) fn on_a_big_stack<T: Send>(
     })
 }
 
-fn over_limits(sources: &Sources, limits: &Limits) -> Vec<Finding> {
+/// Whether every text may be given to a parser.
+///
+/// # Errors
+/// Where one may not.
+pub(super) fn within_limits(sources: &Sources, limits: &Limits) -> Result<(), Vec<Finding>> {
     let mut found = Vec::new();
     found.extend(sources.policies.iter().flat_map(|source| limits::policy_text(source, limits)));
     found.extend(sources.schema.iter().flat_map(|source| limits::schema_text(source, limits)));
@@ -64,49 +79,63 @@ fn over_limits(sources: &Sources, limits: &Limits) -> Vec<Finding> {
         let message = format!("the policy files have {total} bytes in all, more than {}", limits.policies);
         found.push(Finding::error(&source.path, "too-large", message).help("raise `limits.policies`"));
     }
-    found
+    if found.iter().any(Finding::is_error) { Err(sorted(found)) } else { Ok(()) }
 }
 
-fn compile_here(sources: &Sources, limits: &Limits) -> Result<Compiled, Vec<Finding>> {
-    let (policies, mut found) = Policies::read(&sources.policies, &sources.links);
-    let schema = read_schema(&sources.schema, &sources.settings.namespace).map_err(|of_schema| {
-        found.extend(of_schema);
-        sorted(std::mem::take(&mut found))
-    });
-    let (cedar, schema) = schema?;
-    found.extend(depth::beyond_the_stack());
-    found.extend(reserved_context(&schema, &sources.schema));
-    found.extend(validate(&policies, cedar.clone(), &schema, sources));
-
-    let (plans, of_plans) = Plans::of(&sources.settings.issuers, &schema);
-    found.extend(of_plans);
-    let (store, of_store) = Store::read(&sources.entities, &schema, &plans.supplied(), limits);
-    found.extend(of_store);
-    let index = Index::of(&policies.set, &schema, &store).map_err(|error| {
-        vec![Finding::error(
-            &Arc::from("palisade"),
-            "internal",
-            format!("the policies could not be indexed: {error}"),
-        )]
-    })?;
-    if found.iter().any(Finding::is_error) {
-        return Err(sorted(found));
+impl Parts {
+    /// Reads and judges every text. The stack must be large.
+    ///
+    /// # Errors
+    /// There is no schema to judge the rest by.
+    pub(super) fn read(sources: &Sources, limits: &Limits) -> Result<Self, Vec<Finding>> {
+        let (policies, mut found) = Policies::read(&sources.policies, &sources.links);
+        let schema = read_schema(&sources.schema, &sources.settings.namespace).map_err(|of_schema| {
+            found.extend(of_schema);
+            sorted(std::mem::take(&mut found))
+        });
+        let (cedar, schema) = schema?;
+        found.extend(depth::beyond_the_stack());
+        found.extend(reserved_context(&schema, &sources.schema));
+        found.extend(validate(&policies, cedar.clone(), &schema, sources));
+        let (plans, of_plans) = Plans::of(&sources.settings.issuers, &schema);
+        found.extend(of_plans);
+        let (store, of_store) = Store::read(&sources.entities, &schema, &plans.supplied(), limits);
+        found.extend(of_store);
+        Ok(Self { policies, cedar, schema, plans, store, found })
     }
-    let snapshot = Snapshot {
-        revision: sources.revision(),
-        cedar,
-        schema,
-        plans,
-        store,
-        index,
-        outline: Outline::of(&policies, &sources.policies),
-        policies: policies.infos,
-        forbid_errors: sources.settings.forbid_errors,
-        limits: limits.clone(),
-        principals: Principals::default(),
-        last_now: LastNow::default(),
-    };
-    Ok(Compiled { snapshot: Arc::new(snapshot), warnings: sorted(found) })
+
+    /// The snapshot, if nothing stands in its way.
+    ///
+    /// # Errors
+    /// All findings; at least one is an error.
+    pub(super) fn compiled(self, sources: &Sources, limits: &Limits) -> Result<Compiled, Vec<Finding>> {
+        let Self { policies, cedar, schema, plans, store, found } = self;
+        if found.iter().any(Finding::is_error) {
+            return Err(sorted(found));
+        }
+        let index = Index::of(&policies.set, &schema, &store).map_err(|error| {
+            vec![Finding::error(
+                &Arc::from("palisade"),
+                "internal",
+                format!("the policies could not be indexed: {error}"),
+            )]
+        })?;
+        let snapshot = Snapshot {
+            revision: sources.revision(),
+            cedar,
+            schema,
+            plans,
+            store,
+            index,
+            outline: Outline::of(&policies, &sources.policies),
+            policies: policies.infos,
+            forbid_errors: sources.settings.forbid_errors,
+            limits: limits.clone(),
+            principals: Principals::default(),
+            last_now: LastNow::default(),
+        };
+        Ok(Compiled { snapshot: Arc::new(snapshot), warnings: sorted(found) })
+    }
 }
 
 /// One schema from any number of files; several may speak of one namespace.
@@ -143,7 +172,7 @@ fn reserved_context(schema: &Schema, sources: &[Source]) -> Option<Finding> {
     let message = schema.actions().find_map(|action| super::case::reserved_context(action))?;
     let path = sources.first().map(|source| &source.path)?;
     Some(
-        Finding::warning(path, "reserved-context", message)
+        Finding::warning(path, Rule::ReservedContext.id(), message)
             .help("declare it as `now: datetime`, or rename it"),
     )
 }
@@ -164,7 +193,9 @@ fn validate(
         files.find(|source| source.path == info.path).map(|source| (source, info.place))
     };
     let mut found = Vec::new();
+    let mut wrong = HashSet::new();
     for error in result.validation_errors() {
+        wrong.insert(error.policy_id().clone());
         if let Some((source, place)) = source_of(error.policy_id()) {
             found.extend(findings::of_policy(source, place, "validation", error, &known));
         } else {
@@ -175,20 +206,33 @@ fn validate(
             ));
         }
     }
-    for warning in result.validation_warnings() {
+    // Cedar says twice of a policy with an impossible scope that it is impossible, the second time
+    // without a reason; and that a policy with an error in it never applies goes without saying.
+    let mut idle = wrong;
+    for warning in sorted_warnings(&result) {
+        let rule = Rule::of_warning(warning);
+        if rule == Some(Rule::NeverApplies) && !idle.insert(warning.policy_id().clone()) {
+            continue;
+        }
         if let Some((source, place)) = source_of(warning.policy_id()) {
-            let warnings = findings::of_policy(source, place, "validation", warning, &known);
+            let code = rule.map_or("validation", Rule::id);
+            let warnings = findings::of_policy(source, place, code, warning, &known);
             found.extend(
-                warnings
-                    .into_iter()
-                    .map(|finding| Finding { severity: crate::model::Severity::Warning, ..finding }),
+                warnings.into_iter().map(|finding| Finding { severity: Severity::Warning, ..finding }),
             );
         }
     }
     found
 }
 
-fn sorted(mut found: Vec<Finding>) -> Vec<Finding> {
+/// With those first that know more than that a policy is impossible.
+fn sorted_warnings(result: &ValidationResult) -> Vec<&ValidationWarning> {
+    let mut warnings: Vec<_> = result.validation_warnings().collect();
+    warnings.sort_by_key(|warning| matches!(warning, ValidationWarning::ImpossiblePolicy(_)));
+    warnings
+}
+
+pub(super) fn sorted(mut found: Vec<Finding>) -> Vec<Finding> {
     found.sort_by(|left, right| {
         let place = |finding: &Finding| finding.place.map(|place| place.offset);
         (&left.path, place(left)).cmp(&(&right.path, place(right)))

@@ -124,6 +124,24 @@ impl Store {
         self.0.contains_key(uid)
     }
 
+    /// Every uid that is described, or that a description mentions; repeats included.
+    pub(super) fn mentioned(&self) -> impl Iterator<Item = &EntityUid> {
+        self.0.iter().flat_map(|(uid, stored)| std::iter::once(uid).chain(&stored.references))
+    }
+
+    /// A uid and all its stored ancestors.
+    pub(super) fn with_ancestors(&self, uid: &EntityUid) -> HashSet<EntityUid> {
+        let mut reached = HashSet::new();
+        let mut open = vec![uid.clone()];
+        while let Some(uid) = open.pop() {
+            if let Some(stored) = self.0.get(&uid).filter(|_| !reached.contains(&uid)) {
+                open.extend(stored.parents.iter().cloned());
+            }
+            reached.insert(uid);
+        }
+        reached
+    }
+
     /// Walks from the roots through everything stored that they lead to. `reached` gets every uid
     /// on the way, stored or not; `into` gets the stored ones that were not reached before.
     pub(super) fn gather(

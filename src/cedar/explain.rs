@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cedar_policy::{Effect, Entities, Entity};
+use cedar_policy::{Entities, Entity};
 use serde::Serialize;
 
 use super::Snapshot;
@@ -170,10 +170,7 @@ fn attributes(entity: &Entity) -> Record {
 fn explained_policy(info: &PolicyInfo) -> ExplainedPolicy {
     ExplainedPolicy {
         id: Arc::clone(&info.id),
-        effect: match info.effect {
-            Effect::Permit => "permit",
-            Effect::Forbid => "forbid",
-        },
+        effect: info.effect_name(),
         path: Arc::clone(&info.path),
         line: info.place.line,
         column: info.place.column,

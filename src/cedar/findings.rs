@@ -6,8 +6,9 @@ use miette::{Diagnostic, LabeledSpan};
 
 use super::Source;
 use super::lexer::tokens;
+use super::lint::Rule;
 use super::wording::{Complaint, Wording};
-use crate::model::{Finding, Place, Severity};
+use crate::model::{Finding, Fix, Place, Severity};
 
 /// Of the errors that come at once, so many are said: who mends them sees the rest.
 const RELATED: usize = 49;
@@ -101,9 +102,10 @@ fn one(source: &Source, code: &'static str, diagnostic: &dyn Diagnostic, known: 
         path: std::sync::Arc::clone(&source.path),
         place: span.map(|span| place(source, &span)),
         severity: severity(diagnostic),
-        code,
+        code: wording.rule.map_or(code, Rule::id),
         message: wording.message,
         help: wording.help.or(first),
+        fix: wording.fix.map(|(span, replacement)| Fix { place: place(source, &span), replacement }),
     }
 }
 
@@ -128,7 +130,8 @@ fn severity(diagnostic: &dyn Diagnostic) -> Severity {
     }
 }
 
-fn place(source: &Source, span: &Range<usize>) -> Place {
+/// Where a part of a text stands.
+pub(super) fn place(source: &Source, span: &Range<usize>) -> Place {
     Place::of(&source.text, span.start, span.end.saturating_sub(span.start))
 }
 

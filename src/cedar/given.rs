@@ -7,6 +7,7 @@ use cedar_policy::entities_errors::EntitiesError;
 use cedar_policy::{Context, Entities, EntityUid, Request};
 
 use super::Snapshot;
+use super::conditions::Scene;
 use crate::model::Evaluation;
 
 /// A request in Cedar's own words.
@@ -31,6 +32,12 @@ impl Snapshot {
     /// # Errors
     /// A part of it is not in Cedar's format.
     pub fn evaluate_given(&self, given: &Given<'_>) -> Result<Evaluation, String> {
+        let Scene { request, entities } = self.scene_of(given)?;
+        Ok(self.decide_given(&request, &entities))
+    }
+
+    /// What the conditions of policies are judged against.
+    pub(super) fn scene_of(&self, given: &Given<'_>) -> Result<Scene, String> {
         let uid = |text: &str| EntityUid::from_str(text).map_err(|error| format!("`{text}`: {error}"));
         let action = uid(given.action)?;
         let context = Context::from_json_str(given.context, Some((&self.cedar, &action)))
@@ -41,7 +48,7 @@ impl Snapshot {
             .map_err(|error| format!("entities: {error}"))?;
         let request = Request::new(uid(given.principal)?, action, uid(given.resource)?, context, None)
             .map_err(|error| error.to_string())?;
-        Ok(self.decide_given(&request, &entities))
+        Ok(Scene { request, entities })
     }
 
     /// Entities that do not conform to the schema, with the schema's actions.

@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::Source;
-use crate::model::{Finding, Place};
+use crate::model::{Finding, Place, object};
 
 /// One element of the list that a file holds. Places are found when a finding wants one: counting
 /// the lines before each of a million entities would be quadratic.
@@ -28,7 +28,7 @@ pub(super) fn parts(source: &Source) -> Result<Vec<Part<'_>>, Finding> {
 impl Part<'_> {
     /// Reads the element.
     pub(super) fn read<T: DeserializeOwned>(self) -> Result<T, String> {
-        serde_json::from_str(self.raw).map_err(|error| in_our_words(&error))
+        object::read(self.raw.as_bytes()).map_err(|error| in_our_words(&error))
     }
 
     /// In bytes from the start of the file. The element borrows from the source's text, so it

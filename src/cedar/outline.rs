@@ -14,7 +14,7 @@ use super::scope_parts::ScopeParts;
 use super::statements::{self, PolicyText};
 use crate::model::{Finding, Place};
 
-/// The policies, links included, in the order of their files.
+/// The policies in the order of their texts; links where the text of their template is.
 #[derive(Debug, Default)]
 pub(super) struct Outline {
     pub(super) policies: Vec<Outlined>,
@@ -48,9 +48,7 @@ impl Outline {
         let texts: HashMap<&str, &Arc<str>> =
             sources.iter().map(|source| (&*source.path, &source.text)).collect();
         let mut templates: HashMap<&str, Arc<Written>> = HashMap::new();
-        let mut infos: Vec<_> = policies.infos.values().collect();
-        infos.sort_unstable_by_key(|info| (&info.path, info.place.offset, &info.id));
-        let outlined = infos.into_iter().filter_map(|info| {
+        let outlined = policies.infos.values().filter_map(|info| {
             let template = info.template.as_deref().and_then(|id| policies.info(id));
             let written = match template {
                 Some(template) => Arc::clone(
@@ -60,7 +58,9 @@ impl Outline {
             };
             Outlined::of(info, &policies.set, written)
         });
-        Self { policies: outlined.collect() }
+        let mut outlined: Vec<_> = outlined.collect();
+        outlined.sort_unstable_by(|left: &Outlined, right| left.order().cmp(&right.order()));
+        Self { policies: outlined }
     }
 
     /// Sees to it that the conditions of these policies are parsed. Blocks until it is done.
@@ -92,6 +92,10 @@ impl Outlined {
             is_link: info.template.is_some(),
             written,
         })
+    }
+
+    fn order(&self) -> (&str, usize, &str) {
+        (&self.written.path, self.written.place.offset, &self.id)
     }
 
     /// Its conditions in the order of their evaluation; nothing before they are parsed.

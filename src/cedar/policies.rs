@@ -49,6 +49,16 @@ struct WrittenLink {
     args: BTreeMap<String, String>,
 }
 
+impl PolicyInfo {
+    /// As policies write it.
+    pub(super) const fn effect_name(&self) -> &'static str {
+        match self.effect {
+            Effect::Permit => "permit",
+            Effect::Forbid => "forbid",
+        }
+    }
+}
+
 impl Policies {
     /// Parses every file on its own, so that every place stays one of its own text.
     pub(super) fn read(policies: &[Source], links: &[Source]) -> (Self, Vec<Finding>) {

@@ -9,6 +9,7 @@ use cedar_policy::{Entity, EntityTypeName, EntityUid, RestrictedExpression};
 use super::ancestry::ancestors;
 use super::claims::{convert, convertible};
 use super::entities::{Store, Supplied};
+use super::lint::Rule;
 use super::schema::{EntityType, Schema, Type};
 use super::typed::Expressions;
 use crate::model::suggestion::did_you_mean;
@@ -42,32 +43,32 @@ pub(super) struct Plans {
 
 /// How the identities of one issuer become principals.
 #[derive(Debug)]
-struct Plan {
-    issuer: Issuer,
-    user: KindPlan,
+pub(super) struct Plan {
+    pub(super) issuer: Issuer,
+    pub(super) user: KindPlan,
     machine: Option<KindPlan>,
-    group: Arc<EntityType>,
+    pub(super) group: Arc<EntityType>,
 }
 
 /// How one kind of identity becomes a principal.
 #[derive(Debug)]
-struct KindPlan {
-    entity_type: Arc<EntityType>,
-    attributes: Vec<PlannedAttribute>,
+pub(super) struct KindPlan {
+    pub(super) entity_type: Arc<EntityType>,
+    pub(super) attributes: Vec<PlannedAttribute>,
 }
 
 /// One attribute with its one source.
 #[derive(Debug)]
-struct PlannedAttribute {
-    name: String,
+pub(super) struct PlannedAttribute {
+    pub(super) name: String,
     ty: Type,
-    required: bool,
-    source: Source,
+    pub(super) required: bool,
+    pub(super) source: Source,
 }
 
 /// Where an attribute comes from.
 #[derive(Debug)]
-enum Source {
+pub(super) enum Source {
     Groups,
     Username,
     Scope,
@@ -115,6 +116,11 @@ impl Plans {
         self.identity_types.extend(kinds.map(|kind| kind.entity_type.name.clone()));
         self.identity_types.insert(plan.group.name.clone());
         self.by_issuer.insert(Arc::clone(&issuer.issuer), plan);
+    }
+
+    /// The plan of each issuer.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Plan> {
+        self.by_issuer.values()
     }
 
     /// Whether entities of this type are principals, groups or machines.
@@ -322,7 +328,7 @@ impl Source {
     }
 
     /// The claim's name, in back-ticks, for messages.
-    fn claim(&self) -> String {
+    pub(super) fn claim(&self) -> String {
         match self {
             Self::Groups => "`cognito:groups`".to_owned(),
             Self::Username => "`username`".to_owned(),
@@ -336,7 +342,7 @@ impl Source {
 
 /// Claims that users can write themselves under Cognito's default scope
 /// (`aws.cognito.signin.user.admin`): the standard profile claims of `OpenID` Connect Core, section 5.1.
-const PROFILE_CLAIMS: [&str; 17] = [
+pub(super) const PROFILE_CLAIMS: [&str; 17] = [
     "address",
     "birthdate",
     "email",
@@ -374,7 +380,7 @@ fn judge_mapping(issuer: &Issuer, name: &str, mapped: &MappedClaim, ty: &Type) -
         let help = format!(
             "where the pool forbids that, write `{name} = {{ claim = \"{claim}\", immutable = true }}`"
         );
-        return Some(Finding::warning(&configuration(), "user-writable-claim", message).help(help));
+        return Some(Finding::warning(&configuration(), Rule::UserWritableClaim.id(), message).help(help));
     }
     None
 }

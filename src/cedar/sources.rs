@@ -93,8 +93,8 @@ impl Sources {
     /// The policy files that go by one of these names, and everything else.
     #[must_use]
     pub fn split(mut self, names: &[String]) -> (Vec<Source>, Self) {
-        let named = |source: &Source| names.iter().any(|name| **name == *source.name);
-        let (taken, rest) = self.policies.into_iter().partition(named);
+        let is_listed = |source: &Source| names.iter().any(|name| **name == *source.name);
+        let (taken, rest) = self.policies.into_iter().partition(is_listed);
         self.policies = rest;
         (taken, self)
     }

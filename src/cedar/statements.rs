@@ -53,6 +53,16 @@ pub(super) enum ClauseKind {
     Unless,
 }
 
+impl ClauseKind {
+    /// As policies write it.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::When => "when",
+            Self::Unless => "unless",
+        }
+    }
+}
+
 /// The statements of a text, in its order.
 pub(super) fn policies(text: &str) -> Vec<PolicyText> {
     let mut tokens = tokens(text).peekable();

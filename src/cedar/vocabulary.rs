@@ -54,6 +54,19 @@ impl Snapshot {
         Ok(names)
     }
 
+    /// Every action, sorted by name, with the types of the resources that it applies to.
+    pub fn actions(&self) -> Vec<(ActionName, Vec<String>)> {
+        let types = |action: &Action| {
+            let mut types: Vec<_> = action.resources.iter().map(ToString::to_string).collect();
+            types.sort_unstable();
+            types
+        };
+        let mut actions: Vec<_> =
+            self.schema.actions().map(|action| (self.names(action), types(action))).collect();
+        actions.sort_unstable();
+        actions
+    }
+
     /// The members of the context that a question about this action may give; none for an action
     /// that the schema does not have.
     pub fn context_members(&self, action: &str) -> BTreeSet<&str> {

@@ -4,7 +4,10 @@
 use std::ops::Range;
 
 use super::lexer::{Kind, Token, tokens};
+use super::lint::Rule;
 use crate::model::suggestion::nearest;
+
+mod names;
 
 /// What Cedar says, and what it says it of.
 #[derive(Debug, Default)]
@@ -30,38 +33,14 @@ pub(super) struct Wording {
     pub(super) help: Option<String>,
     /// A better place than Cedar's.
     pub(super) span: Option<Range<usize>>,
+    /// The rule that it is a finding of, where it is one of the linter's.
+    pub(super) rule: Option<Rule>,
+    /// What to write instead, and of which part of the text.
+    pub(super) fix: Option<(Range<usize>, String)>,
 }
 
 /// A syntax error that names more alternatives than this names them all.
 const ALTERNATIVES: usize = 4;
-
-/// The methods of Cedar, for those who slip.
-const METHODS: [&str; 24] = [
-    "contains",
-    "containsAll",
-    "containsAny",
-    "isEmpty",
-    "getTag",
-    "hasTag",
-    "lessThan",
-    "lessThanOrEqual",
-    "greaterThan",
-    "greaterThanOrEqual",
-    "isIpv4",
-    "isIpv6",
-    "isLoopback",
-    "isMulticast",
-    "isInRange",
-    "offset",
-    "durationSince",
-    "toDate",
-    "toTime",
-    "toMilliseconds",
-    "toSeconds",
-    "toMinutes",
-    "toHours",
-    "toDays",
-];
 
 /// The types that a schema has without declaring them.
 const TYPES: [&str; 8] = ["String", "Long", "Bool", "Set", "ipaddr", "decimal", "datetime", "duration"];
@@ -71,7 +50,7 @@ impl Wording {
     pub(super) fn of(complaint: &Complaint<'_>) -> Self {
         let message = bare(complaint.message);
         let mut wording = syntax(message, complaint)
-            .or_else(|| names(message, complaint))
+            .or_else(|| names::undeclared(message, complaint))
             .or_else(|| types(message, complaint))
             .or_else(|| schema(message, complaint))
             .or_else(|| others(message))
@@ -97,6 +76,10 @@ impl Wording {
     fn at(self, span: Range<usize>) -> Self {
         Self { span: Some(span), ..self }
     }
+
+    fn rule(self, rule: Rule) -> Self {
+        Self { rule: Some(rule), ..self }
+    }
 }
 
 impl<'a> Complaint<'a> {
@@ -116,25 +99,6 @@ impl<'a> Complaint<'a> {
         tokens(self.text)
             .take_while(|token| token.start < start)
             .fold([None, None], |[last, _], token| [Some(token), last])
-    }
-
-    /// Cedar's `did you mean`, where what it suggests is near: it suggests something always.
-    fn near(&self, name: &str) -> Option<String> {
-        let suggestion = between(self.help?, "did you mean `", "`?")?;
-        nearest(name, [suggestion]).map(|name| format!("did you mean `{name}`?"))
-    }
-
-    /// What a name may have meant: the full form of a short one, or a neighbour.
-    fn meant(&self, name: &str) -> Option<String> {
-        let ending = format!("::{name}");
-        let full: Vec<String> =
-            self.known.iter().filter(|known| known.ends_with(&ending)).map(ticked).collect();
-        if !full.is_empty() {
-            return Some(format!("policies use full names: write {}", full.join(" or ")));
-        }
-        let alike =
-            self.known.iter().map(String::as_str).filter(|known| known.contains('"') == name.contains('"'));
-        nearest(name, alike).map(|name| format!("did you mean `{name}`?")).or_else(|| self.near(name))
     }
 }
 
@@ -207,73 +171,6 @@ fn character(complaint: &Complaint<'_>) -> Wording {
         '\u{201c}' | '\u{201d}' => Wording::new(message).help("write straight quotes: `\"`"),
         _ => Wording::new(message),
     }
-}
-
-/// Names that nobody declared.
-fn names(message: &str, complaint: &Complaint<'_>) -> Option<Wording> {
-    if let Some(name) = between(message, "unrecognized entity type `", "`") {
-        let message = format!("there is no entity type `{name}`");
-        return Some(Wording::new(message).maybe_help(complaint.meant(name)));
-    }
-    if let Some(name) = between(message, "unrecognized action `", "`") {
-        let message = format!("there is no action `{name}`");
-        return Some(Wording::new(message).maybe_help(complaint.meant(name)));
-    }
-    if let Some(name) = message.strip_suffix(" is not a valid method").and_then(unticked) {
-        let meant = nearest(name, METHODS).map(|name| format!("did you mean `{name}`?"));
-        return Some(Wording::new(format!("there is no method `{name}`")).maybe_help(meant));
-    }
-    if let Some(name) = message.strip_suffix(" is not a valid function").and_then(unticked) {
-        let message = format!("there is no function `{name}`");
-        let help = complaint.near(name).unwrap_or_else(|| {
-            "the functions are `ip`, `decimal`, `datetime` and `duration`; others are methods: `a.contains(b)`".to_owned()
-        });
-        return Some(Wording::new(message).help(help));
-    }
-    if message == "invalid variable: null" {
-        return Some(
-            Wording::new("Cedar has no `null`")
-                .help("ask whether an attribute is there: `resource has owner`"),
-        );
-    }
-    if let Some(name) = message.strip_prefix("invalid variable: ") {
-        return Some(Wording::new(format!("there is no variable `{name}`")));
-    }
-    attributes(message, complaint)
-}
-
-/// Attributes and tags that are not there, or not always.
-fn attributes(message: &str, complaint: &Complaint<'_>) -> Option<Wording> {
-    if let Some(rest) = message.strip_prefix("attribute `")
-        && let Some((name, rest)) = rest.split_once('`')
-        && let Some(holder) = rest.strip_suffix(" not found").and_then(holder)
-    {
-        let message = format!("{holder} has no attribute `{name}`");
-        return Some(Wording::new(message).help(
-            complaint.near(name).unwrap_or_else(|| "the schema says which attributes there are".to_owned()),
-        ));
-    }
-    let unsafe_access = message.strip_prefix("unable to guarantee safety of access to ")?;
-    if let Some(rest) = unsafe_access.strip_prefix("optional attribute `")
-        && let Some((name, rest)) = rest.split_once('`')
-    {
-        let message = format!("{} may lack its optional attribute `{name}`", holder(rest)?);
-        let target = complaint.written().split_once(&format!(".{name}")).map_or("…", |(target, _)| target);
-        return Some(Wording::new(message).help(format!("test for it first: `{target} has {name} && …`")));
-    }
-    let (tag, rest) = unsafe_access.strip_prefix("tag `")?.split_once('`')?;
-    let message = format!("{} may lack the tag `{tag}`", holder(rest)?);
-    let target = complaint.written().split_once(".getTag").map_or("…", |(target, _)| target);
-    Some(Wording::new(message).help(format!("test for it first: `{target}.hasTag({tag}) && …`")))
-}
-
-/// `` on entity type `T` `` and `` in context for A `` as the subject of a sentence.
-fn holder(text: &str) -> Option<String> {
-    if let Some(name) = text.strip_prefix(" on entity type ") {
-        return Some(name.to_owned());
-    }
-    let action = text.strip_prefix(" in context for ")?;
-    Some(format!("the context of `{action}`"))
 }
 
 /// Values where values of another type belong.
@@ -396,6 +293,19 @@ fn others(message: &str) -> Option<Wording> {
         return Some(
             Wording::new("the policy never applies: no action takes this principal and this resource")
                 .help("compare its scope with `appliesTo` in the schema"),
+        );
+    }
+    if let Some(text) = message.strip_suffix(" contains BIDI control characters") {
+        return Some(
+            Wording::new(format!("{text} turns the direction of the text around it"))
+                .help("an editor shows it in another order than Cedar reads it: take the character out"),
+        );
+    }
+    if let Some((name, rest)) = message.split_once(" contains the character ") {
+        let character = rest.split_once(" which is not a printable").map_or(rest, |(character, _)| character);
+        return Some(
+            Wording::new(format!("{name} has the character {character}"))
+                .help("it cannot be seen, or is easily taken for another"),
         );
     }
     let text = message.strip_suffix(" contains mixed scripts")?;

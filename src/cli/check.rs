@@ -1,15 +1,23 @@
-//! `palisade check`: parse and strictly validate schema, policies and entities.
+//! `palisade check`: parse and strictly validate schema, policies and entities, and lint them.
 
 use std::path::{Path, PathBuf};
 
-use anstream::println;
+use anstream::{eprintln, println};
+use clap::ValueEnum;
 use serde_json::json;
 
 use super::render::{self, Texts};
-use super::{Exit, Format, Printing, Shell, files};
-use crate::cedar::{Compiled, Sources, compile};
-use crate::config::{Configuration, DEFAULT_FILE};
-use crate::model::Finding;
+use super::repository::Repository;
+use super::{Exit, Shell, files, policy_files};
+use crate::cedar::Sources;
+use crate::cedar::lint::{self, Checked, Mended, Project};
+use crate::config::{Config, Configuration, DEFAULT_FILE};
+use crate::model::Issuer;
+use crate::store::{TestFiles, TestTexts};
+use crate::suite::Suite;
+
+mod annotations;
+mod sarif;
 
 /// What to check.
 #[derive(Debug, clap::Args)]
@@ -19,8 +27,35 @@ pub(super) struct Args {
     /// Warnings are problems too.
     #[arg(long)]
     deny_warnings: bool,
-    #[command(flatten)]
-    pub(super) printing: Printing,
+    /// Mend what needs no thought, where the result compiles.
+    #[arg(long)]
+    fix: bool,
+    /// How the findings are printed.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
+}
+
+/// How findings are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+    /// For code scanning: SARIF 2.1.0.
+    Sarif,
+    /// For a GitHub workflow: annotations.
+    Github,
+}
+
+impl Format {
+    /// How a complaint about the settings is printed.
+    pub(super) const fn of_complaints(self) -> super::Format {
+        match self {
+            Self::Text | Self::Sarif | Self::Github => super::Format::Text,
+            Self::Json => super::Format::Json,
+        }
+    }
 }
 
 pub(super) fn run(shell: &Shell, args: &Args) -> Exit {
@@ -29,7 +64,7 @@ pub(super) fn run(shell: &Shell, args: &Args) -> Exit {
         Some(path) => configuration_of(shell, path),
     };
     match configuration {
-        Ok(configuration) => check(shell, &configuration, args.deny_warnings),
+        Ok(configuration) => check(&configuration, args),
         Err(exit) => exit,
     }
 }
@@ -46,35 +81,96 @@ fn configuration_of(shell: &Shell, path: &Path) -> Result<Configuration, Exit> {
     }
 }
 
-fn check(shell: &Shell, configuration: &Configuration, deny_warnings: bool) -> Exit {
-    let (sources, findings, compiled) = match files(configuration).read() {
-        Err(findings) => (Sources::default(), findings, None),
-        Ok(sources) => match compile(&sources, &configuration.config.limits) {
-            Err(findings) => (sources, findings, None),
-            Ok(Compiled { snapshot, warnings }) => (sources, warnings, Some(snapshot)),
-        },
+fn check(configuration: &Configuration, args: &Args) -> Exit {
+    let limits = &configuration.config.limits;
+    let checked = match files(configuration).read() {
+        Err(findings) => Ok((Sources::default(), Checked { findings, ..Checked::default() })),
+        Ok(sources) if args.fix => mended(configuration, sources),
+        Ok(sources) => {
+            let checked = lint::check(&sources, limits, &project(configuration));
+            Ok((sources, checked))
+        }
     };
-    let policies = compiled.as_ref().map(|snapshot| snapshot.policy_count());
-    match shell.format {
-        Format::Json => {
-            let revision = compiled.as_ref().map(|snapshot| snapshot.revision().to_string());
-            render::json(&json!({"findings": findings, "policies": policies, "revision": revision}));
+    let (sources, checked) = match checked {
+        Ok(checked) => checked,
+        Err(exit) => return exit,
+    };
+    match args.format {
+        Format::Json => json(&checked),
+        Format::Text => text(&checked, &Texts::of(&sources, configuration)),
+        Format::Sarif => {
+            let texts = Texts::of(&sources, configuration);
+            render::json(&sarif::log(&checked, &texts, &Repository::around(&configuration.base)));
         }
-        Format::Text => {
-            render::findings(&findings, &Texts::of(&sources, configuration));
-            match policies {
-                Some(policies) => println!("{policies} policies, {}", render::count(&findings)),
-                None => println!("{}", render::count(&findings)),
-            }
-        }
+        Format::Github => annotations::print(&checked, &Repository::around(&configuration.base)),
     }
-    exit(&findings, deny_warnings)
-}
-
-fn exit(findings: &[Finding], deny_warnings: bool) -> Exit {
-    if findings.iter().any(|finding| deny_warnings || finding.is_error()) {
+    if checked.findings.iter().any(|finding| args.deny_warnings || finding.is_error()) {
         Exit::Problems
     } else {
         Exit::Good
+    }
+}
+
+/// Mends the files, and gives what they hold then; as they are where that would not compile.
+fn mended(configuration: &Configuration, sources: Sources) -> Result<(Sources, Checked), Exit> {
+    let Config { limits, policies, .. } = &configuration.config;
+    let project = project(configuration);
+    let Mended { sources: mended, changed, checked } = lint::mend(&sources, limits, &project);
+    if changed.is_empty() {
+        return Ok((sources, checked));
+    }
+    if checked.snapshot.is_none() {
+        let help = "mend by hand what is left, and try again";
+        render::failure("nothing was mended: the result would not compile", Some(help));
+        let checked = lint::check(&sources, limits, &project);
+        return Ok((sources, checked));
+    }
+    for (source, fixes) in &changed {
+        let read = sources.policies.iter().find(|read| read.path == source.path).unwrap_or(source);
+        if let Err(error) = policy_files::write(&policies.dir, read, &source.text) {
+            render::failure(&format!("`{}` cannot be written: {error}", source.path), None);
+            return Err(Exit::Failed);
+        }
+        eprintln!("{}: mended in {fixes} place{}", source.path, if *fixes == 1 { "" } else { "s" });
+    }
+    Ok((mended, checked))
+}
+
+/// What the linter is told: the settings, and the groups of the users in the policy tests.
+fn project(configuration: &Configuration) -> Project {
+    let Configuration { config, base, .. } = configuration;
+    let files = match &config.policies.tests {
+        Some(path) => TestFiles::new(base, std::slice::from_ref(path), config.limits.clone()),
+        None => TestFiles::of_project(base, config.limits.clone()),
+    };
+    let TestTexts { shared, tests, .. } = files.read();
+    let unconfigured = Issuer::unconfigured();
+    let configured = config.issuers.iter().map(|issuer| &*issuer.groups_claim);
+    let claims: Vec<_> = configured.chain([&*unconfigured.groups_claim]).collect();
+    let suite = Suite::read(&shared, &tests);
+    let tested_groups = suite.groups(&claims).map(str::to_owned).collect();
+    Project { tested_groups, ..configuration.project() }
+}
+
+fn json(checked: &Checked) {
+    let Checked { snapshot, findings, silenced } = checked;
+    render::json(&json!({
+        "findings": findings,
+        "silenced": silenced,
+        "policies": snapshot.as_ref().map(|snapshot| snapshot.policy_count()),
+        "revision": snapshot.as_ref().map(|snapshot| snapshot.revision().to_string()),
+    }));
+}
+
+fn text(checked: &Checked, texts: &Texts) {
+    render::findings(&checked.findings, texts);
+    let count = render::count(&checked.findings);
+    let silenced = match checked.silenced.len() {
+        0 => String::new(),
+        silenced => format!(" ({silenced} silenced)"),
+    };
+    match &checked.snapshot {
+        Some(snapshot) => println!("{} policies, {count}{silenced}", snapshot.policy_count()),
+        None => println!("{count}{silenced}"),
     }
 }

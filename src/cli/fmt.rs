@@ -1,13 +1,10 @@
 //! `palisade fmt`: format policies, or say which ones are not.
 
-use std::io;
-use std::path::{Path, PathBuf};
-
 use anstream::println;
 use serde_json::json;
 
 use super::render::{self, Texts};
-use super::{Exit, Format, Printing, Shell, files};
+use super::{Exit, Format, Printing, Shell, files, policy_files};
 use crate::cedar::{Source, format};
 
 /// What to format.
@@ -42,7 +39,7 @@ pub(super) fn run(shell: &Shell, args: &Args) -> Exit {
     }
     if !args.check {
         for (source, formatted) in &changed {
-            if let Err(error) = replace(&configuration.config.policies.dir.join(&*source.name), formatted) {
+            if let Err(error) = policy_files::write(&configuration.config.policies.dir, source, formatted) {
                 render::failure(&format!("`{}` cannot be written: {error}", source.path), None);
                 return Exit::Failed;
             }
@@ -60,16 +57,4 @@ pub(super) fn run(shell: &Shell, args: &Args) -> Exit {
         }
     }
     if !findings.is_empty() || (args.check && !changed.is_empty()) { Exit::Problems } else { Exit::Good }
-}
-
-/// Another process sees the old text or the new one, never half of it. The watch of a running
-/// service skips names with a leading dot.
-#[expect(clippy::disallowed_methods, reason = "the one writer of policy files")]
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let path = path.canonicalize()?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let draft: PathBuf = path.with_file_name(format!(".{name}.draft"));
-    std::fs::write(&draft, text)?;
-    std::fs::set_permissions(&draft, std::fs::metadata(&path)?.permissions())?;
-    std::fs::rename(&draft, &path)
 }

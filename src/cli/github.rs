@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Write as _};
 
+use crate::model::{Finding, Severity};
+
 /// `::error file=…,line=…,title=…::message`, escaped so that no text in it can be a command of its own.
 #[derive(Debug)]
 pub(super) struct Annotation<'a> {
@@ -15,6 +17,26 @@ pub(super) struct Annotation<'a> {
     pub(super) title: &'a str,
     /// Any number of lines.
     pub(super) message: &'a str,
+}
+
+/// A finding, at its place in the file of this path.
+pub(super) fn finding(finding: &Finding, path: &str) -> String {
+    let message = match &finding.help {
+        Some(help) => format!("{}\n{help}", finding.message),
+        None => finding.message.clone(),
+    };
+    let annotation = Annotation {
+        level: match finding.severity {
+            Severity::Error => Level::Error,
+            Severity::Warning => Level::Warning,
+        },
+        path,
+        line: finding.place.map(|place| place.line),
+        column: finding.place.map(|place| place.column),
+        title: finding.code,
+        message: &message,
+    };
+    annotation.to_string()
 }
 
 #[derive(Debug, Clone, Copy)]

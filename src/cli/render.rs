@@ -20,6 +20,9 @@ use crate::model::{self, Finding, Place};
 /// would bury its finding.
 const LONGEST_LINE: usize = 1_000;
 
+/// So many findings are shown: nobody reads more, and each is searched for in its text.
+const MOST_FINDINGS: usize = 200;
+
 /// The texts that findings point into, by path.
 #[derive(Debug, Default)]
 pub(super) struct Texts(HashMap<Arc<str>, Arc<str>>);
@@ -36,6 +39,11 @@ impl Texts {
         Self(texts)
     }
 
+    /// The text of a file.
+    pub(super) fn get(&self, path: &str) -> Option<&str> {
+        self.0.get(path).map(AsRef::as_ref)
+    }
+
     /// With further files.
     pub(super) fn and(mut self, sources: &[Source]) -> Self {
         self.0.extend(sources.iter().map(|file| (Arc::clone(&file.path), Arc::clone(&file.text))));
@@ -49,8 +57,11 @@ impl Texts {
 
 /// Prints findings for people, on standard error, each with its source line.
 pub(super) fn findings(findings: &[Finding], texts: &Texts) {
-    for finding in findings {
+    for finding in findings.iter().take(MOST_FINDINGS) {
         eprintln!("{}", report(finding, texts));
+    }
+    if let Some(more @ 1..) = findings.len().checked_sub(MOST_FINDINGS) {
+        eprintln!("… and {more} more");
     }
 }
 

@@ -8,14 +8,15 @@ use clap::ValueEnum;
 use super::render::{self, Texts};
 use super::{Exit, Shell, files};
 use crate::cedar::limits::EVALUATION_STACK;
-use crate::cedar::{Compiled, Snapshot, Sources, compile};
+use crate::cedar::{Compiled, Snapshot, Sources, Tracer, compile};
 use crate::clock::Clock;
 use crate::config::Configuration;
 use crate::model::Finding;
 use crate::store::{TestFiles, TestTexts};
-use crate::suite::{self, Filter, Plan, Report, Suite, Terms};
+use crate::suite::{self, Coverage, Filter, Plan, Report, Suite, Terms};
 
 mod annotations;
+mod coverage;
 mod json;
 mod junit;
 mod tree;
@@ -30,7 +31,7 @@ pub(super) struct Args {
     paths: Vec<PathBuf>,
     /// Run only what matches: a glob on the test's name, or on `file`, `test`, `principal`, `action` or
     /// `resource`, as in `action=update*`. May be repeated.
-    #[arg(long, value_name = "GLOB")]
+    #[arg(long, value_name = "GLOB", conflicts_with = "coverage_threshold")]
     filter: Vec<String>,
     /// Stop at the first failure.
     #[arg(long)]
@@ -44,6 +45,8 @@ pub(super) struct Args {
     /// Write the results to this file too, as a `junit.xml`.
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
+    #[command(flatten)]
+    coverage: coverage::Covering,
     /// Print the JSON Schema of test files, and run none.
     #[arg(long)]
     print_schema: bool,
@@ -71,6 +74,7 @@ struct Run {
     findings: Vec<Finding>,
     texts: Texts,
     snapshot: Option<Arc<Snapshot>>,
+    coverage: Option<Coverage>,
 }
 
 impl Format {
@@ -110,7 +114,9 @@ fn once(shell: &Shell, args: &Args, configuration: &Configuration, filter: &Filt
         return Exit::Failed;
     }
     let terms = Terms { filter: filter.clone(), now: Clock::machine().now().wall, fail_fast: args.fail_fast };
-    let run = match on_a_known_stack(|| judge(configuration, &test_files(configuration, args), &terms)) {
+    let covers = args.coverage.is_wanted();
+    let judge = || judge(configuration, &test_files(configuration, args), &terms, covers);
+    let run = match on_a_known_stack(judge) {
         Ok(run) => run,
         Err(why) => {
             render::failure(&why, None);
@@ -128,6 +134,10 @@ fn once(shell: &Shell, args: &Args, configuration: &Configuration, filter: &Filt
         render::failure(&format!("`{}` cannot be written: {error}", path.display()), None);
         return Exit::Failed;
     }
+    if let Err(why) = args.coverage.print(&run, args.format) {
+        render::failure(&why, None);
+        return Exit::Failed;
+    }
     exit(&run, args)
 }
 
@@ -142,7 +152,8 @@ fn exit(run: &Run, args: &Args) -> Exit {
         render::failure(what, Some(help));
         return Exit::Problems;
     }
-    if report.is_good() { Exit::Good } else { Exit::Problems }
+    let covered = args.coverage.is_reached(run);
+    if report.is_good() && covered { Exit::Good } else { Exit::Problems }
 }
 
 fn test_files(configuration: &Configuration, args: &Args) -> TestFiles {
@@ -153,8 +164,9 @@ fn test_files(configuration: &Configuration, args: &Args) -> TestFiles {
     }
 }
 
-/// Reads everything, compiles the policies, and runs the tests under them.
-fn judge(configuration: &Configuration, files_of_tests: &TestFiles, terms: &Terms) -> Run {
+/// Reads everything, compiles the policies, and runs the tests under them; `covers` says whether it
+/// is of interest what they cover.
+fn judge(configuration: &Configuration, files_of_tests: &TestFiles, terms: &Terms, covers: bool) -> Run {
     let limits = &configuration.config.limits;
     let (sources, compiled) = match files(configuration).read() {
         Ok(sources) => {
@@ -165,18 +177,37 @@ fn judge(configuration: &Configuration, files_of_tests: &TestFiles, terms: &Term
     };
     let texts = Texts::of(&sources, configuration);
     match compiled {
-        Err(findings) => Run { report: None, findings, texts, snapshot: None },
+        Err(findings) => Run { report: None, findings, texts, snapshot: None, coverage: None },
         Ok(Compiled { snapshot, .. }) => {
             let TestTexts { shared, tests, findings } = files_of_tests.read();
             let suite = Suite::read(&shared, &tests);
             let plan = Plan::of(&suite, &snapshot, &configuration.config.issuers, limits);
-            let mut report = suite::run(&plan, terms);
-            report.findings.splice(0..0, findings);
             let texts = texts.and(&shared).and(&tests);
+            let (mut report, coverage) = match run_tests(&plan, terms, covers) {
+                Ok(ran) => ran,
+                Err(findings) => {
+                    return Run { report: None, findings, texts, snapshot: None, coverage: None };
+                }
+            };
+            report.findings.splice(0..0, findings);
             let findings = report.findings.clone();
-            Run { report: Some(report), findings, texts, snapshot: Some(Arc::clone(&snapshot)) }
+            Run { report: Some(report), findings, texts, snapshot: Some(Arc::clone(&snapshot)), coverage }
         }
     }
+}
+
+fn run_tests(
+    plan: &Plan<'_>,
+    terms: &Terms,
+    covers: bool,
+) -> Result<(Report, Option<Coverage>), Vec<Finding>> {
+    if !covers {
+        return Ok((suite::run(plan, terms), None));
+    }
+    let tracer = Tracer::of(plan.snapshot())?;
+    let (mut report, coverage) = suite::run_with_coverage(plan, terms, &tracer);
+    report.findings.extend(coverage.findings.iter().cloned());
+    Ok((report, Some(coverage)))
 }
 
 /// Policies are evaluated on a thread whose stack carries every legal one.

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::error::{ApiError, Problem};
 use super::intake::is_json;
 use super::json;
-use crate::model::TokenUse;
+use crate::model::{TokenUse, object};
 
 /// Makes a token of a user in these groups, or says why it cannot.
 pub type Mint = Arc<dyn Fn(&str, &[String], TokenUse) -> Result<String, String> + Send + Sync>;
@@ -49,7 +49,7 @@ async fn tokens(State(mint): State<Mint>, headers: HeaderMap, body: Bytes) -> Re
     if !content_type.is_some_and(is_json) {
         return Err(ApiError::new(Problem::UnsupportedMediaType, "send `Content-Type: application/json`"));
     }
-    let Wanted { user, groups, token_use } = serde_json::from_slice(&body).map_err(|error| {
+    let Wanted { user, groups, token_use } = object::read(&body).map_err(|error| {
         let detail = "write {\"user\": \"dora\", \"groups\": [\"user\"], \"token_use\": \"access\"}";
         ApiError::new(Problem::MalformedRequest, detail).because(error.to_string())
     })?;

@@ -2,6 +2,7 @@
 //!
 //! Hyper's own limit on headers begins with the silence before them, so that it would close the idle
 //! connections that clients keep for their next request. Here it begins with a request's first byte.
+//! Over HTTP/2, where bytes may belong to no request, it is for the first request alone.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;

@@ -22,6 +22,19 @@ pub struct Finding {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
+    /// A change of the file that mends it, where there is one that needs no thought.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fix: Option<Fix>,
+}
+
+/// A change of a text: something else in the place of a part of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fix {
+    /// What is replaced.
+    #[serde(flatten)]
+    pub place: Place,
+    /// What stands there instead.
+    pub replacement: String,
 }
 
 /// A place in a text.
@@ -57,6 +70,7 @@ impl Finding {
             code,
             message: message.into(),
             help: None,
+            fix: None,
         }
     }
 

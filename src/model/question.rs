@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use super::object::{self, Object};
 use super::value::{self, nesting};
 use super::{Limits, Record, Refusal, Token, Value};
 
@@ -24,7 +25,7 @@ pub struct Question {
 
 /// An entity by its name.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an entity: {\"type\": …, \"id\": …}")]
+#[serde(remote = "Self", deny_unknown_fields, expecting = "an entity: {\"type\": …, \"id\": …}")]
 pub struct EntityReference {
     /// Its type, short or full.
     #[serde(rename = "type")]
@@ -37,6 +38,7 @@ pub struct EntityReference {
 /// An entity with what the caller knows of it. What is not given is not described.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(
+    remote = "Self",
     deny_unknown_fields,
     expecting = "an entity: {\"type\": …, \"id\": …, \"attributes\": …, \"parents\": …}"
 )]
@@ -187,6 +189,18 @@ impl Question {
     }
 }
 
+impl<'de> Deserialize<'de> for EntityReference {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(Object(deserializer))
+    }
+}
+
+impl<'de> Deserialize<'de> for EntityDescription {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(Object(deserializer))
+    }
+}
+
 impl EntityReference {
     fn check(&self, limits: &Limits) -> Result<(), Refusal> {
         check_id(&self.type_name, "type", limits)?;
@@ -254,6 +268,9 @@ fn check_value(value: &Value, limits: &Limits) -> Result<(), Refusal> {
 }
 
 fn parse<T: DeserializeOwned>(json: &[u8], limits: &Limits) -> Result<T, Refusal> {
+    if json.is_empty() {
+        return Err(Refusal::malformed("there is no body: send the question in JSON"));
+    }
     let depth = nesting(json);
     if depth > limits.depth {
         return Err(Refusal::malformed(format!("the JSON nests {depth} deep, more than {}", limits.depth)));
@@ -262,7 +279,7 @@ fn parse<T: DeserializeOwned>(json: &[u8], limits: &Limits) -> Result<T, Refusal
 }
 
 fn read<T: DeserializeOwned>(json: &[u8]) -> Result<T, Refusal> {
-    serde_json::from_slice(json).map_err(|error| Refusal::malformed(in_our_words(&error)))
+    object::read(json).map_err(|error| Refusal::malformed(in_our_words(&error)))
 }
 
 /// Serde repeats the value that it did not expect, and that value can be a token put into the
@@ -272,14 +289,20 @@ fn in_our_words(error: &serde_json::Error) -> String {
         .to_string()
         .replace("unknown field", "unknown member")
         .replace("missing field", "missing member")
-        .replace("duplicate field", "duplicate member");
-    match (text.find("string \""), text.rfind("\", expected")) {
+        .replace("duplicate field", "duplicate member")
+        .replace("invalid type: sequence", "invalid type: an array")
+        .replace("EOF while parsing", "the text ends within");
+    let text = match (text.find("string \""), text.rfind("\", expected")) {
         (Some(start), Some(end)) => {
             let (before, after) =
                 (text.get(..start).unwrap_or_default(), text.get(end + 1..).unwrap_or_default());
             format!("{before}a string{after}")
         }
         _ => text,
+    };
+    match text.rsplit_once(" at line ") {
+        Some((what, place)) => format!("{what} (line {})", place.replace(" column ", ", column ")),
+        None => text,
     }
 }
 
@@ -346,82 +369,4 @@ impl Written {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const GOOD: &str = r#"{"action": "updateProduct", "resource": {"type": "Product", "id": "p-42"}}"#;
-
-    fn refused(json: &str) -> String {
-        Body::parse(json.as_bytes(), &Limits::default()).unwrap_err().detail
-    }
-
-    #[test]
-    fn the_least_question_has_an_action_and_a_resource() {
-        let body = Body::parse(GOOD.as_bytes(), &Limits::default()).unwrap();
-        assert_eq!(body.question.action, "updateProduct");
-        assert!(!body.question.resource.describes());
-    }
-
-    #[test]
-    fn a_wrong_shape_is_named() {
-        assert!(refused("").contains("EOF"));
-        assert!(refused(r#"{"action": "a"}"#).starts_with("missing member `resource`"));
-        assert!(
-            refused(r#"{"action": "a", "resource": {"type": "T", "id": 7}}"#)
-                .contains("write the number as a string")
-        );
-        assert!(refused(r#"{"action": "a", "action": "b"}"#).starts_with("duplicate member `action`"));
-        assert!(refused(&GOOD.replace('}', r#", "parent": []}"#)).starts_with("unknown member `parent`"));
-        assert!(refused(&GOOD.replace("}}", r#"}, "id": "x"}"#)).starts_with("unknown member `id`"));
-        assert!(
-            refused(&GOOD.replace("}}", r#"}, "context": {"a": 1, "a": 2}}"#)).contains("`a` is given twice")
-        );
-        for member in ["context", "entities", "token"] {
-            let json = GOOD.replace("}}", &format!(r#"}}, "{member}": null}}"#));
-            assert!(refused(&json).contains("null"), "{member}");
-        }
-        assert!(refused(&format!("{GOOD} x")).contains("trailing"));
-        assert!(refused(&"[".repeat(100_000)).contains("nests 100000 deep"));
-    }
-
-    #[test]
-    fn a_token_in_the_wrong_place_is_not_repeated() {
-        let detail = refused(r#"{"action": "a", "resource": "eyJhbGciOi\"JSUzI1NiJ9"}"#);
-        assert!(!detail.contains("eyJ"), "{detail}");
-        assert!(detail.contains("a string, expected an entity"), "{detail}");
-    }
-
-    #[test]
-    fn what_is_too_large_is_refused_with_its_limit() {
-        let long = "x".repeat(16 * 1024 + 1);
-        assert!(refused(&GOOD.replace("p-42", &long)).contains("more than 512"));
-        let context = |value: &str| GOOD.replace("}}", &format!(r#"}}, "context": {{"a": {value}}}}}"#));
-        assert!(refused(&context(&format!("\"{long}\""))).contains("more than 16384"));
-        assert!(refused(&context(&format!("[{}1]", "1,".repeat(1_000)))).contains("1001 elements"));
-        let entities = vec![r#"{"type": "T", "id": "i"}"#; 257].join(",");
-        assert!(
-            refused(&GOOD.replace("}}", &format!(r#"}}, "entities": [{entities}]}}"#)))
-                .contains("257 entities")
-        );
-    }
-
-    #[test]
-    fn an_item_of_a_batch_that_is_wrong_spoils_no_neighbour() {
-        let json = format!(
-            r#"{{"requests": [{GOOD}, {{"id": "row-2", "action": 7}}], "context": {{"ip": "::1"}}}}"#
-        );
-        let batch = Batch::parse(json.as_bytes(), &Limits::default()).unwrap();
-        let [first, second] = batch.items.as_slice() else { panic!("two items") };
-        assert_eq!(first.question.as_ref().unwrap().context.len(), 1);
-        assert_eq!(second.id.as_deref(), Some("row-2"));
-        assert!(second.question.is_err());
-    }
-
-    #[test]
-    fn a_batch_names_each_item_once() {
-        let item = GOOD.replace("}}", r#"}, "id": "row-1"}"#);
-        let json = format!(r#"{{"requests": [{item}, {item}]}}"#);
-        let refusal = Batch::parse(json.as_bytes(), &Limits::default()).unwrap_err();
-        assert!(refusal.detail.contains("`row-1` is given to two items"));
-    }
-}
+mod tests;

@@ -95,34 +95,8 @@ fn check_points_at_a_type_that_the_schema_does_not_know() {
     assert_snapshot!(shown(&setup, &run(&setup, &["check"], "")), @r#"
     exit 1
     --- stdout
-    1 error and 2 warnings
+    1 error
     --- stderr
-    validation
-
-      ⚠ the policy never applies: no action takes this principal and this resource
-       ╭─[policies/unknown.cedar:1:1]
-     1 │ ╭─▶ @id("unknown")
-     2 │ │   permit (
-     3 │ │     principal is Shop::Usr,
-     4 │ │     action,
-     5 │ │     resource
-     6 │ ╰─▶ );
-       ╰────
-      help: compare its scope with `appliesTo` in the schema
-
-    validation
-
-      ⚠ the policy never applies: it is false for every valid request
-       ╭─[policies/unknown.cedar:1:1]
-     1 │ ╭─▶ @id("unknown")
-     2 │ │   permit (
-     3 │ │     principal is Shop::Usr,
-     4 │ │     action,
-     5 │ │     resource
-     6 │ ╰─▶ );
-       ╰────
-      help: look for conditions that exclude each other, or types that never meet
-
     validation
 
       × there is no entity type `Shop::Usr`
@@ -180,6 +154,7 @@ fn check_for_programs_is_json() {
           "message": "unexpected `resource`"
         }
       ],
+      "silenced": [],
       "policies": null,
       "revision": null
     }
@@ -316,7 +291,7 @@ fn decide_refuses_what_the_service_would_refuse() {
     --- stdout
 
     --- stderr
-      × malformed_request: EOF while parsing a value at line 1 column 11
+      × malformed_request: the text ends within a value (line 1, column 11)
     "#);
     let output = run(&setup, &["decide"], DELETE_EMPTY);
     assert_snapshot!(shown(&setup, &output), @r#"
@@ -554,7 +529,7 @@ fn a_key_that_palisade_does_not_know_is_shown_at_its_line() {
     --- stderr
     configuration
 
-      × unknown key `policis`, expected one of `namespace`, `server`, `policies`, `issuers`, `audit`, `limits`, `log`
+      × unknown key `policis`, expected one of `namespace`, `server`, `policies`, `issuers`, `check`, `audit`, `limits`, `log`
         ╭─[<folder>/palisade.toml:17:2]
      16 │ machine_type = "Machine"
      17 │ [policis]

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::harness::{PATIENCE, Service, Setup, update};
 
@@ -59,5 +59,21 @@ fn a_connection_that_nobody_uses_is_closed() {
     let alice = service.token("alice", &["admin"]);
     let mut connection = connect(&service);
     assert_eq!(ask(&mut connection, &alice), "HTTP/1.1 200 OK");
+    assert_eq!(connection.read_to_end(&mut Vec::new()).unwrap(), 0, "hung up on");
+}
+
+#[test]
+fn a_connection_that_nobody_uses_holds_up_no_stop() {
+    let grace = Duration::from_secs(15);
+    let mut service = Setup::new().start_with(|command| {
+        command.env("PALISADE__LIMITS__REQUEST", format!("{}s", grace.as_secs()));
+    });
+    let alice = service.token("alice", &["admin"]);
+    let mut connection = connect(&service);
+    assert_eq!(ask(&mut connection, &alice), "HTTP/1.1 200 OK");
+    let told = Instant::now();
+    service.signal("TERM");
+    assert_eq!(service.ended(), Some(0));
+    assert!(told.elapsed() < grace, "it was waited for: {:?}", told.elapsed());
     assert_eq!(connection.read_to_end(&mut Vec::new()).unwrap(), 0, "hung up on");
 }

@@ -1,10 +1,10 @@
 //! The tests of the policies as a gate: what fails them is not put in force, and a kill switch is.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::json;
 
-use crate::harness::{PATIENCE, Reply, Service, Setup, update};
+use crate::harness::{Reply, Service, Setup, update};
 
 const TESTS: &str = r"
 principals: { alice: { groups: [admin] }, bob: { groups: [user] } }
@@ -27,20 +27,8 @@ fn setup() -> Setup {
         .settings("[policies]\ntests = \"tests\"\ntests_timeout = \"20s\"\nungated = [\"emergency.cedar\"]\n")
 }
 
-async fn ready(service: &Service, wanted: impl Fn(&Reply) -> bool) -> Reply {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let reply = service.operations("/readyz").await;
-        if wanted(&reply) {
-            return reply;
-        }
-        assert!(Instant::now() < deadline, "the last reply: {reply:#?}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
 async fn degraded(service: &Service) -> Reply {
-    ready(service, |reply| reply.body["status"] == "degraded").await
+    service.ready(|reply| reply.body["status"] == "degraded").await
 }
 
 async fn asked(service: &Service, user: &str, groups: &[&str]) -> String {
@@ -59,7 +47,7 @@ async fn an_edit_that_fails_its_tests_is_not_put_in_force_until_the_tests_agree(
 
     let all = TESTS.replace("bob: [readProduct]", "bob: [readProduct, updateProduct, deleteProduct]");
     service.setup.write("tests/product.test.yaml", &all);
-    ready(&service, |reply| reply.body["status"] == "ok").await;
+    service.ready(|reply| reply.body["status"] == "ok").await;
     assert_eq!(asked(&service, "bob", &["user"]).await, "allow permitted");
 }
 

@@ -165,6 +165,19 @@ impl Service {
         reply(self.client.get(format!("http://{}{path}", self.operations)).send().await.unwrap()).await
     }
 
+    /// Waits until `/readyz` is as wanted.
+    pub(crate) async fn ready(&self, wanted: impl Fn(&Reply) -> bool) -> Reply {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let reply = self.operations("/readyz").await;
+            if wanted(&reply) {
+                return reply;
+            }
+            assert!(Instant::now() < deadline, "the last reply: {reply:#?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// The value of a metric's line that begins so; 0 where there is none.
     pub(crate) async fn metric(&self, line: &str) -> f64 {
         let url = format!("http://{}/metrics", self.operations);

@@ -17,6 +17,10 @@ mod authorize;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod cli_check;
+#[cfg(test)]
+mod cli_coverage;
+#[cfg(test)]
 mod cli_decide;
 #[cfg(test)]
 mod cli_init;
@@ -35,7 +39,13 @@ mod harness;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod image;
+#[cfg(test)]
 mod lifecycle;
+#[cfg(test)]
+mod lint_docs;
+#[cfg(test)]
+mod mutants;
 #[cfg(test)]
 mod readme;
 #[cfg(test)]

@@ -3,27 +3,14 @@
 use std::os::unix::fs::symlink;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::harness::{PATIENCE, Reply, Service, Setup, update};
+use crate::harness::{Reply, Setup, update};
 
 const OWNERS: &str = r#"@id("everyone") permit (principal, action, resource);"#;
 
 fn revision(reply: &Reply) -> String {
     reply.body["revision"].as_str().unwrap_or_default().to_owned()
-}
-
-/// Waits until `/readyz` is as wanted.
-async fn ready(service: &Service, wanted: impl Fn(&Reply) -> bool) -> Reply {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let reply = service.operations("/readyz").await;
-        if wanted(&reply) {
-            return reply;
-        }
-        assert!(Instant::now() < deadline, "the last reply: {reply:#?}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
 }
 
 #[tokio::test]
@@ -49,7 +36,7 @@ async fn a_bad_edit_leaves_the_last_good_revision_and_is_named() {
         "policies/bad.cedar",
         "permit (principal in Shop::Group::\"x\", action, resource) when { principal.nothing };\n",
     );
-    let degraded = ready(&service, |reply| reply.body["status"] == "degraded").await;
+    let degraded = service.ready(|reply| reply.body["status"] == "degraded").await;
     assert_eq!(degraded.status, 200);
     assert_eq!(degraded.body["findings"][0]["path"], "policies/bad.cedar");
     assert_eq!(degraded.body["findings"][0]["line"], 1);
@@ -60,7 +47,7 @@ async fn a_bad_edit_leaves_the_last_good_revision_and_is_named() {
     assert!(service.metric("palisade_reloads_total{result=\"failed\"}").await >= 1.0);
 
     std::fs::remove_file(service.setup.path("policies/bad.cedar")).unwrap();
-    ready(&service, |reply| reply.body["status"] == "ok").await;
+    service.ready(|reply| reply.body["status"] == "ok").await;
     assert_eq!(service.metric("palisade_reload_failing").await, 0.0);
 }
 
@@ -71,7 +58,7 @@ async fn an_emptied_folder_is_refused() {
     for name in ["product", "category", "emergency"] {
         std::fs::remove_file(service.setup.path(&format!("policies/{name}.cedar"))).unwrap();
     }
-    let degraded = ready(&service, |reply| reply.body["status"] == "degraded").await;
+    let degraded = service.ready(|reply| reply.body["status"] == "degraded").await;
     assert!(!degraded.body["findings"].as_array().unwrap().is_empty());
     assert_eq!(service.authorize(&alice, update()).await.outcome(), "allow permitted");
 }
@@ -147,7 +134,7 @@ async fn a_changed_configuration_is_shown_and_not_applied() {
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, text.replace("explain = true", "explain = false")).unwrap();
     service.signal("HUP");
-    let shown = ready(&service, |reply| reply.body["configuration_changed"] == true).await;
+    let shown = service.ready(|reply| reply.body["configuration_changed"] == true).await;
     assert_eq!(shown.status, 200);
     let alice = service.token("alice", &["admin"]);
     assert_eq!(service.post("/authorize?explain=true", &alice, update()).await.status, 200);

@@ -94,11 +94,12 @@ impl NearMisses {
 
 /// How many of these, from the front, may be looked into.
 fn affordable(candidates: &[Candidate<'_>]) -> usize {
-    let mut parsed = 0;
+    let mut to_parse = 0;
     let fitting = candidates.iter().take(EXAMINED).take_while(|candidate| {
+        let fits = to_parse < PARSED;
         let written = &candidate.policy.written;
-        parsed += if written.is_read() { 0 } else { written.place.length };
-        parsed <= PARSED
+        to_parse += if written.is_read() { 0 } else { written.place.length };
+        fits
     });
     fitting.count()
 }

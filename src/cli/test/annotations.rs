@@ -8,10 +8,9 @@ use std::path::Path;
 use anstream::println;
 
 use super::super::github::{Annotation, Level, markdown};
-use super::super::render;
+use super::super::{github, render};
 use super::Run;
 use crate::config::Environment;
-use crate::model::{Finding, Severity};
 use crate::suite::{Failure, Report, TestReport};
 
 /// So many cases of one test are named in its annotation.
@@ -23,7 +22,7 @@ const ROWS: usize = 500;
 pub(super) fn print(run: &Run, base: &Path, environment: &Environment) {
     let path = |path: &str| in_workspace(base, path, environment);
     for finding in &run.findings {
-        println!("{}", annotation_of(finding, &path(&finding.path)));
+        println!("{}", github::finding(finding, &path(&finding.path)));
     }
     let Some(report) = &run.report else { return };
     for file in &report.files {
@@ -56,25 +55,6 @@ fn in_workspace(base: &Path, path: &str, environment: &Environment) -> String {
         Some(inside) => inside.display().to_string(),
         None => path.to_owned(),
     }
-}
-
-fn annotation_of(finding: &Finding, path: &str) -> String {
-    let message = match &finding.help {
-        Some(help) => format!("{}\n{help}", finding.message),
-        None => finding.message.clone(),
-    };
-    Annotation {
-        level: match finding.severity {
-            Severity::Error => Level::Error,
-            Severity::Warning => Level::Warning,
-        },
-        path,
-        line: finding.place.map(|place| place.line),
-        column: finding.place.map(|place| place.column),
-        title: finding.code,
-        message: &message,
-    }
-    .to_string()
 }
 
 fn message(test: &TestReport) -> String {

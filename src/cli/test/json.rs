@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::render;
-use super::Run;
+use super::{Run, coverage};
 use crate::suite::{FileReport, TestReport};
 
 /// Prints a run.
@@ -12,14 +12,18 @@ pub(super) fn print(run: &Run) {
         return render::json(&json!({"findings": run.findings, "revision": null}));
     };
     let count = report.count();
-    render::json(&json!({
+    let mut results = json!({
         "passed": count.passed,
         "failed": count.failed,
         "skipped": count.skipped,
         "findings": run.findings,
         "files": report.files.iter().map(file).collect::<Vec<_>>(),
         "revision": run.snapshot.as_ref().map(|snapshot| snapshot.revision().to_string()),
-    }));
+    });
+    if let (Some(members), Some(coverage)) = (results.as_object_mut(), &run.coverage) {
+        members.insert("coverage".to_owned(), coverage::json(coverage));
+    }
+    render::json(&results);
 }
 
 fn file(file: &FileReport) -> Value {

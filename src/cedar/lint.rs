@@ -1,0 +1,109 @@
+//! The linter: what compiles and is still not what its author can have meant.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::compile::{Compiled, Parts, on_a_big_stack, sorted, within_limits};
+use super::{Snapshot, Sources};
+use crate::model::{Finding, Limits, Place};
+
+mod allow;
+mod conditions;
+mod expression;
+mod groups;
+mod mend;
+mod rule;
+mod scope;
+mod statement;
+#[cfg(test)]
+mod tests;
+mod token_kind;
+
+pub use allow::{Allow, Silenced, SilencedBy};
+pub use mend::{Mended, mend};
+pub use rule::Rule;
+
+use allow::Allows;
+use statement::Statement;
+
+/// `[check]` of the configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The groups of the user pool.
+    pub known_groups: Vec<String>,
+    /// Silences for what stands outside of policies.
+    pub allow: Vec<Allow>,
+}
+
+/// What a project says beside its sources.
+#[derive(Debug, Clone, Default)]
+pub struct Project {
+    /// Its settings.
+    pub config: Config,
+    /// The file of the settings, as findings name it.
+    pub configuration: Arc<str>,
+    /// Where in that file each `[[check.allow]]` stands.
+    pub allow_places: Vec<Option<Place>>,
+    /// The groups that the users of its tests are in.
+    pub tested_groups: BTreeSet<String>,
+}
+
+/// What a check comes to.
+#[derive(Debug, Default)]
+pub struct Checked {
+    /// The revision, where nothing stands in its way.
+    pub snapshot: Option<Arc<Snapshot>>,
+    /// What somebody has to look at, sorted by place.
+    pub findings: Vec<Finding>,
+    /// What somebody has looked at and answered for, sorted by place.
+    pub silenced: Vec<Silenced>,
+}
+
+/// Compiles, and lints what could be read. Blocks until it is done.
+pub fn check(sources: &Sources, limits: &Limits, project: &Project) -> Checked {
+    let checked = within_limits(sources, limits).and_then(|()| {
+        on_a_big_stack(|| Ok(check_here(Parts::read(sources, limits)?, sources, limits, project)))
+    });
+    checked.unwrap_or_else(|findings| Checked { findings, ..Checked::default() })
+}
+
+fn check_here(parts: Parts, sources: &Sources, limits: &Limits, project: &Project) -> Checked {
+    let mut found = lint(&parts, sources, project);
+    let (snapshot, compiled) = match parts.compiled(sources, limits) {
+        Ok(Compiled { snapshot, warnings }) => (Some(snapshot), warnings),
+        Err(findings) => (None, findings),
+    };
+    found.extend(compiled);
+    let allows = Allows::read(sources, project);
+    let (findings, silenced) = allows.apply(sorted(found), sources, snapshot.is_some());
+    Checked { snapshot, findings: sorted(findings), silenced }
+}
+
+/// The rules that compiling does not know.
+fn lint(parts: &Parts, sources: &Sources, project: &Project) -> Vec<Finding> {
+    let statements = statement::all(sources, parts);
+    let mut found: Vec<_> = statements.iter().filter_map(missing_id).collect();
+    found.extend(scope::any_principal(&statements));
+    found.extend(scope::shadowed(&statements, parts));
+    found.extend(conditions::constant(&statements, parts));
+    found.extend(groups::unknown(&statements, parts, project));
+    found.extend(token_kind::evadable(&statements, parts, sources));
+    found
+}
+
+fn missing_id(statement: &Statement<'_>) -> Option<Finding> {
+    if statement.parsed.is_none() || statement.text.annotation("id").is_some() {
+        return None;
+    }
+    let message = "this policy has no `@id`: its name changes with the file and with what stands before it";
+    let help = "write `@id(\"a-name-that-reads-well-in-a-log\")` above it";
+    Some(statement.finding(Rule::MissingId, statement.effect(), message).help(help))
+}
+
+/// A finding of a rule, as bad as the rule says.
+fn finding(rule: Rule, path: &Arc<str>, message: impl Into<String>) -> Finding {
+    Finding { severity: rule.severity(), ..Finding::warning(path, rule.id(), message) }
+}

@@ -1,0 +1,180 @@
+//! The rule about conditions that are the same for every request.
+//!
+//! Cedar's validator is asked: a policy with the same scope and the conditions up to this one, this
+//! one turned into its opposite, is impossible exactly where the condition always lets pass.
+
+use std::collections::HashSet;
+use std::ops::Range;
+use std::sync::Arc;
+
+use cedar_policy::pst::{
+    BinaryOp, Clause, Expr, PrincipalConstraint, ResourceConstraint, StaticPolicy, Template,
+};
+use cedar_policy::{Policy, PolicyId, PolicySet, ValidationMode, ValidationWarning, Validator};
+
+use super::expression;
+use super::rule::Rule;
+use super::statement::Statement;
+use crate::cedar::compile::Parts;
+use crate::cedar::lexer::tokens_in;
+use crate::cedar::statements::{ClauseKind, ClauseText};
+use crate::model::Finding;
+
+/// Conditions that let pass whoever comes: parts of `when` that always hold, parts of `unless` that
+/// never do. (One that lets nobody pass makes its policy one that never applies.)
+pub(super) fn constant(statements: &[Statement<'_>], parts: &Parts) -> Vec<Finding> {
+    let mut probes = Probes::default();
+    for (index, statement) in statements.iter().enumerate() {
+        if let Some(policy) = &statement.parsed
+            && !policy.clauses().is_empty()
+            && !statement.is_idle(&parts.found)
+        {
+            probes.add(index, policy);
+        }
+    }
+    let constant = probes.constant(parts);
+    constant.into_iter().filter_map(|probe| of_probe(statements.get(probe.statement)?, &probe)).collect()
+}
+
+/// So many conditions of one policy are looked at: the work grows with their square.
+const MOST: usize = 32;
+
+/// A condition that is tried.
+#[derive(Debug)]
+struct Probe {
+    /// Which statement it is of.
+    statement: usize,
+    /// Which `when` or `unless`, and which part of how many.
+    clause: usize,
+    part: usize,
+    parts: usize,
+    /// Whether it has no variable in it, so that it is constant whatever its value.
+    closed: bool,
+}
+
+/// Policies that are impossible exactly where a condition lets pass whoever comes. Their ids are
+/// their numbers.
+#[derive(Debug, Default)]
+struct Probes {
+    policies: PolicySet,
+    probes: Vec<Probe>,
+}
+
+impl Probes {
+    fn add(&mut self, statement: usize, policy: &Template) {
+        let scope = Template::new(
+            "probe",
+            policy.effect,
+            any_for_slot(policy.principal.clone(), PrincipalConstraint::has_slot, PrincipalConstraint::Any),
+            policy.action.clone(),
+            any_for_slot(policy.resource.clone(), ResourceConstraint::has_slot, ResourceConstraint::Any),
+        );
+        let mut before: Vec<Clause> = Vec::new();
+        for (index, clause) in policy.clauses().iter().enumerate() {
+            let parts = parts(clause);
+            for (part, condition) in parts.iter().enumerate() {
+                if before.len() == MOST {
+                    return;
+                }
+                let (passes, fails) = turned(clause, condition);
+                let id = self.probes.len();
+                let clauses = before.iter().cloned().chain([fails]);
+                if self.insert(id, scope.clone(), clauses).is_none() {
+                    return;
+                }
+                let closed = !expression::pieces(condition).any(|piece| matches!(piece, Expr::Var(_)));
+                self.probes.push(Probe { statement, clause: index, part, parts: parts.len(), closed });
+                before.push(passes);
+            }
+        }
+    }
+
+    fn insert(&mut self, id: usize, scope: Template, clauses: impl Iterator<Item = Clause>) -> Option<()> {
+        let policy = StaticPolicy::try_from(scope.try_with_clauses(clauses).ok()?).ok()?;
+        let policy = Policy::from_pst(policy.into()).ok()?;
+        self.policies.add(policy.new_id(PolicyId::new(id.to_string()))).ok()
+    }
+
+    /// The conditions that let pass whoever comes, and those that ask for nothing of the request.
+    fn constant(self, parts: &Parts) -> Vec<Probe> {
+        let result = Validator::new(parts.cedar.clone()).validate(&self.policies, ValidationMode::Strict);
+        let mut impossible = HashSet::new();
+        for warning in result.validation_warnings() {
+            if let ValidationWarning::ImpossiblePolicy(_) = warning {
+                impossible.extend(AsRef::<str>::as_ref(warning.policy_id()).parse::<usize>());
+            }
+        }
+        let probes = self.probes.into_iter().enumerate();
+        probes.filter(|(id, probe)| probe.closed || impossible.contains(id)).map(|(_, probe)| probe).collect()
+    }
+}
+
+fn any_for_slot<T>(constraint: T, has_slot: impl Fn(&T) -> bool, any: T) -> T {
+    if has_slot(&constraint) { any } else { constraint }
+}
+
+/// The parts of a condition, each of which must let pass: what `&&` joins in a `when`, what `||`
+/// joins in an `unless`.
+fn parts(clause: &Clause) -> Vec<Arc<Expr>> {
+    let (mut rest, joint) = match clause {
+        Clause::When(condition) => (condition, BinaryOp::And),
+        Clause::Unless(condition) => (condition, BinaryOp::Or),
+    };
+    let mut parts = Vec::new();
+    while let Expr::BinaryOp { op, left, right } = &**rest
+        && *op == joint
+    {
+        parts.push(Arc::clone(right));
+        rest = left;
+    }
+    parts.push(Arc::clone(rest));
+    parts.reverse();
+    parts
+}
+
+/// A part as it stands, and turned into its opposite.
+fn turned(clause: &Clause, part: &Arc<Expr>) -> (Clause, Clause) {
+    let (when, unless) = (Clause::When(Arc::clone(part)), Clause::Unless(Arc::clone(part)));
+    match clause {
+        Clause::When(_) => (when, unless),
+        Clause::Unless(_) => (unless, when),
+    }
+}
+
+fn of_probe(statement: &Statement<'_>, probe: &Probe) -> Option<Finding> {
+    let clause = statement.text.clauses.get(probe.clause)?;
+    let message = match clause.kind {
+        _ if probe.closed => "this condition looks at nothing: it is the same for every request",
+        ClauseKind::When => "this condition holds for every valid request",
+        ClauseKind::Unless => "this condition holds for no valid request",
+    };
+    let span = written(&statement.source.text, clause, probe);
+    let help = "it decides nothing: take it out, or say what was meant";
+    Some(statement.finding(Rule::ConstantCondition, &span, message).help(help))
+}
+
+/// Where a part of a condition stands; the whole condition, where brackets hide its parts.
+fn written(text: &str, clause: &ClauseText, probe: &Probe) -> Range<usize> {
+    let joint = match clause.kind {
+        ClauseKind::When => "&&",
+        ClauseKind::Unless => "||",
+    };
+    let mut parts: Vec<Range<usize>> = Vec::new();
+    let (mut depth, mut apart) = (0_usize, true);
+    for token in tokens_in(text, clause.body.clone()) {
+        let is_joint = depth == 0 && token.is(joint);
+        match parts.last_mut() {
+            Some(part) if !apart && !is_joint => part.end = token.span().end,
+            _ if !is_joint => parts.push(token.span()),
+            _ => {}
+        }
+        apart = is_joint;
+        if token.opens() {
+            depth += 1;
+        } else if token.closes() {
+            depth = depth.saturating_sub(1);
+        }
+    }
+    let whole = parts.first().map_or(0, |first| first.start)..parts.last().map_or(0, |last| last.end);
+    if parts.len() == probe.parts { parts.get(probe.part).cloned().unwrap_or(whole) } else { whole }
+}

@@ -1,0 +1,85 @@
+//! The statements of all policy files, each as its author wrote it and as Cedar reads it.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use cedar_policy::PolicyId;
+use cedar_policy::pst::Template;
+
+use super::rule::Rule;
+use crate::cedar::compile::Parts;
+use crate::cedar::findings;
+use crate::cedar::lexer::{Kind, Token, tokens_in, unescape};
+use crate::cedar::policies::PolicyInfo;
+use crate::cedar::statements::{self, PolicyText};
+use crate::cedar::{Source, Sources};
+use crate::model::{Finding, Severity};
+
+/// A policy or a template.
+#[derive(Debug)]
+pub(super) struct Statement<'a> {
+    pub(super) source: &'a Source,
+    pub(super) text: PolicyText,
+    /// As Cedar reads it; none where it could not be read.
+    pub(super) parsed: Option<Template>,
+}
+
+/// All statements, in the order of the files.
+pub(super) fn all<'a>(sources: &'a Sources, parts: &Parts) -> Vec<Statement<'a>> {
+    let mut parsed: HashMap<(Arc<str>, usize), Template> = HashMap::new();
+    let mut add = |id: &PolicyId, template: Option<Template>| {
+        if let (Some(PolicyInfo { path, place, .. }), Some(template)) =
+            (parts.policies.info(AsRef::<str>::as_ref(id)), template)
+        {
+            parsed.insert((Arc::clone(path), place.offset), template);
+        }
+    };
+    for policy in parts.policies.set.policies().filter(|policy| policy.is_static()) {
+        add(policy.id(), policy.to_pst().ok().map(|policy| policy.body().clone()));
+    }
+    for template in parts.policies.set.templates() {
+        add(template.id(), template.to_pst().ok());
+    }
+    let mut statements = Vec::new();
+    for source in &sources.policies {
+        statements.extend(statements::policies(&source.text).into_iter().map(|text| Statement {
+            parsed: parsed.remove(&(Arc::clone(&source.path), text.span.start)),
+            source,
+            text,
+        }));
+    }
+    statements
+}
+
+impl Statement<'_> {
+    /// A finding at a part of the statement.
+    pub(super) fn finding(&self, rule: Rule, span: &Range<usize>, message: impl Into<String>) -> Finding {
+        super::finding(rule, &self.source.path, message).at(findings::place(self.source, span))
+    }
+
+    /// The word `permit` or `forbid`: what a finding about the whole statement points at.
+    pub(super) fn effect(&self) -> &Range<usize> {
+        self.text.effect.as_ref().unwrap_or(&self.text.span)
+    }
+
+    /// The first token of the scope or of a condition that is like this.
+    pub(super) fn token(&self, like: impl Fn(&Token<'_>) -> bool) -> Option<Range<usize>> {
+        let start = self.text.scope.as_ref().map_or(self.text.span.start, |scope| scope.start);
+        tokens_in(&self.source.text, start..self.text.span.end).find(like).map(|token| token.span())
+    }
+
+    /// The first string of the scope or of a condition that says this.
+    pub(super) fn string(&self, value: &str) -> Option<Range<usize>> {
+        self.token(|token| token.kind == Kind::String && unescape(token.text).as_deref() == Some(value))
+    }
+
+    /// Whether the compiler has found an error in it, or that it never applies.
+    pub(super) fn is_idle(&self, found: &[Finding]) -> bool {
+        found.iter().any(|finding| {
+            (finding.severity == Severity::Error || finding.code == Rule::NeverApplies.id())
+                && finding.path == self.source.path
+                && finding.place.is_some_and(|place| self.text.span.contains(&place.offset))
+        })
+    }
+}

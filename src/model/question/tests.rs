@@ -1,0 +1,98 @@
+//! Questions as they are written, rightly and wrongly.
+
+use super::*;
+
+const GOOD: &str = r#"{"action": "updateProduct", "resource": {"type": "Product", "id": "p-42"}}"#;
+
+fn refused(json: &str) -> String {
+    Body::parse(json.as_bytes(), &Limits::default()).unwrap_err().detail
+}
+
+#[test]
+fn the_least_question_has_an_action_and_a_resource() {
+    let body = Body::parse(GOOD.as_bytes(), &Limits::default()).unwrap();
+    assert_eq!(body.question.action, "updateProduct");
+    assert!(!body.question.resource.describes());
+}
+
+#[test]
+fn a_wrong_shape_is_named() {
+    assert!(refused("").contains("no body"));
+    assert!(refused("{").contains("the text ends within an object"));
+    assert!(refused(r#"{"action": "a"}"#).starts_with("missing member `resource`"));
+    assert!(
+        refused(r#"{"action": "a", "resource": {"type": "T", "id": 7}}"#)
+            .contains("write the number as a string")
+    );
+    assert!(refused(r#"{"action": "a", "action": "b"}"#).starts_with("duplicate member `action`"));
+    assert!(refused(&GOOD.replace('}', r#", "parent": []}"#)).starts_with("unknown member `parent`"));
+    assert!(refused(&GOOD.replace("}}", r#"}, "id": "x"}"#)).starts_with("unknown member `id`"));
+    assert!(
+        refused(&GOOD.replace("}}", r#"}, "context": {"a": 1, "a": 2}}"#)).contains("`a` is given twice")
+    );
+    for member in ["context", "entities", "token"] {
+        let json = GOOD.replace("}}", &format!(r#"}}, "{member}": null}}"#));
+        assert!(refused(&json).contains("null"), "{member}");
+    }
+    assert!(refused(&format!("{GOOD} x")).contains("trailing"));
+    assert!(refused(&"[".repeat(100_000)).contains("nests 100000 deep"));
+}
+
+#[test]
+fn a_token_in_the_wrong_place_is_not_repeated() {
+    let detail = refused(r#"{"action": "a", "resource": "eyJhbGciOi\"JSUzI1NiJ9"}"#);
+    assert!(!detail.contains("eyJ"), "{detail}");
+    assert!(detail.contains("a string, expected an entity"), "{detail}");
+}
+
+#[test]
+fn what_is_too_large_is_refused_with_its_limit() {
+    let long = "x".repeat(16 * 1024 + 1);
+    assert!(refused(&GOOD.replace("p-42", &long)).contains("more than 512"));
+    let context = |value: &str| GOOD.replace("}}", &format!(r#"}}, "context": {{"a": {value}}}}}"#));
+    assert!(refused(&context(&format!("\"{long}\""))).contains("more than 16384"));
+    assert!(refused(&context(&format!("[{}1]", "1,".repeat(1_000)))).contains("1001 elements"));
+    let entities = vec![r#"{"type": "T", "id": "i"}"#; 257].join(",");
+    assert!(
+        refused(&GOOD.replace("}}", &format!(r#"}}, "entities": [{entities}]}}"#))).contains("257 entities")
+    );
+}
+
+#[test]
+fn an_item_of_a_batch_that_is_wrong_spoils_no_neighbour() {
+    let json =
+        format!(r#"{{"requests": [{GOOD}, {{"id": "row-2", "action": 7}}], "context": {{"ip": "::1"}}}}"#);
+    let batch = Batch::parse(json.as_bytes(), &Limits::default()).unwrap();
+    let [first, second] = batch.items.as_slice() else { panic!("two items") };
+    assert_eq!(first.question.as_ref().unwrap().context.len(), 1);
+    assert_eq!(second.id.as_deref(), Some("row-2"));
+    assert!(second.question.is_err());
+}
+
+#[test]
+fn a_batch_names_each_item_once() {
+    let item = GOOD.replace("}}", r#"}, "id": "row-1"}"#);
+    let json = format!(r#"{{"requests": [{item}, {item}]}}"#);
+    let refusal = Batch::parse(json.as_bytes(), &Limits::default()).unwrap_err();
+    assert!(refusal.detail.contains("`row-1` is given to two items"));
+}
+
+#[test]
+fn an_array_stands_for_no_object() {
+    let wants = |json: &str, wanted: &str| {
+        let detail = refused(json);
+        assert!(detail.contains(&format!("invalid type: an array, expected {wanted}")), "{json}: {detail}");
+    };
+    wants(r#"["t", "i", "a", {"type": "T", "id": "i"}]"#, "an object with `action` and `resource`");
+    wants(r#"{"action": "a", "resource": ["T", "i"]}"#, "an entity");
+    wants(&GOOD.replace("}}", r#", "parents": [["T", "i"]]}}"#), "an entity");
+    wants(&GOOD.replace("}}", r#"}, "entities": [["T", "i"]]}"#), "an entity");
+    let batch = Batch::parse(br#"["t", []]"#, &Limits::default()).unwrap_err().detail;
+    assert!(batch.contains("expected an object with `requests`"), "{batch}");
+}
+
+#[test]
+fn what_is_wrong_is_said_before_where() {
+    let detail = refused(r#"{"action": "a", "resource": {"type": "T", "id": 7}}"#);
+    assert_eq!(detail, "an id is a string: write the number as a string (line 1, column 50)");
+}
