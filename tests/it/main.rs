@@ -31,6 +31,8 @@ mod connections;
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]
+mod docs;
+#[cfg(test)]
 mod evaluation;
 #[cfg(test)]
 mod gate;
@@ -46,6 +48,8 @@ mod lifecycle;
 mod lint_docs;
 #[cfg(test)]
 mod mutants;
+#[cfg(test)]
+mod page;
 #[cfg(test)]
 mod readme;
 #[cfg(test)]
