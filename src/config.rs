@@ -116,10 +116,16 @@ impl Configuration {
     pub fn project(&self) -> lint::Project {
         let text = self.file.as_ref().map(|file| &*file.text).unwrap_or_default();
         let allows = 0..self.config.check.allow.len();
+        let mapped = |(index, issuer): (usize, &identity::Config)| {
+            let place = |name: &String| place::of_key(text, &format!("issuers.{index}.attributes.{name}"));
+            let names = issuer.attributes.keys();
+            names.filter_map(|name| Some((name.clone(), place(name)?))).collect()
+        };
         lint::Project {
             config: self.config.check.clone(),
             configuration: shown(self.file.as_ref()),
             allow_places: allows.map(|index| place::of_key(text, &format!("check.allow.{index}"))).collect(),
+            claim_places: self.config.issuers.iter().enumerate().map(mapped).collect(),
             tested_groups: BTreeSet::new(),
         }
     }

@@ -25,11 +25,14 @@ pub use expected::Outcome;
 pub use file::{Test, TestFile};
 pub use filter::Filter;
 pub use plan::{Plan, PlannedTest};
-pub use report::{Count, Determined, Failure, FileReport, Report, TestReport};
+pub use report::{Count, Determined, Failure, FileReport, Nearest, Report, TestReport};
 
 use crate::cedar::{Source, Tracer};
 use crate::model::{Finding, Timestamp};
 use fixtures::{Fixtures, Shared};
+
+/// So many failures of a run are explained: it takes up to some milliseconds each.
+const EXPLAINED: usize = 100;
 
 /// The JSON Schema of test files, for editors.
 pub const SCHEMA: &str = include_str!("../docs/schema/policy-test.schema.json");
@@ -51,6 +54,15 @@ pub struct Terms {
     pub now: Timestamp,
     /// Whether the first failure ends the run.
     pub fail_fast: bool,
+    /// Whether failures are explained: what almost allowed them, and hints. Takes time.
+    pub explain: bool,
+}
+
+impl Terms {
+    /// Every case, judged and no more, at this time.
+    pub fn at(now: Timestamp) -> Self {
+        Self { filter: Filter::default(), now, fail_fast: false, explain: false }
+    }
 }
 
 impl Suite {
@@ -118,10 +130,16 @@ fn judged(
     stop: impl Fn() -> bool,
 ) -> Report {
     let mut report = Report::of(plan);
+    let mut explanations = if terms.explain { EXPLAINED } else { 0 };
     for planned in plan.tests(&terms.filter) {
         report.note_skipped(planned);
         for case in plan.cases_in(planned, &terms.filter, terms.now) {
-            let failure = case.judge(&case.outcome(plan.snapshot()), plan.snapshot());
+            let outcome = case.outcome(plan.snapshot());
+            let mut failure = case.judge(&outcome, plan.snapshot());
+            if let Some(failure) = failure.as_mut().filter(|_| explanations > 0) {
+                case.explain(failure, &outcome, plan.snapshot());
+                explanations -= 1;
+            }
             let failed = failure.is_some();
             report.note(&case, failure);
             note(&case);

@@ -68,7 +68,7 @@ impl Condition {
 
 /// Where the operands of a body stand. A body that begins with `if` is one expression, and so is
 /// the disjunction in a `when`: `||` binds less than `&&`.
-fn operands(text: &str, clause: &ClauseText) -> Vec<Range<usize>> {
+pub(super) fn operands(text: &str, clause: &ClauseText) -> Vec<Range<usize>> {
     let separator = match clause.kind {
         ClauseKind::When => "&&",
         ClauseKind::Unless => "||",

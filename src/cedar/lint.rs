@@ -1,11 +1,12 @@
 //! The linter: what compiles and is still not what its author can have meant.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Deserialize;
 
 use super::compile::{Compiled, Parts, on_a_big_stack, sorted, within_limits};
+use super::principal::user_writable;
 use super::{Snapshot, Sources};
 use crate::model::{Finding, Limits, Place};
 
@@ -47,6 +48,8 @@ pub struct Project {
     pub configuration: Arc<str>,
     /// Where in that file each `[[check.allow]]` stands.
     pub allow_places: Vec<Option<Place>>,
+    /// Where in that file the attributes of each issuer are mapped.
+    pub claim_places: Vec<BTreeMap<String, Place>>,
     /// The groups that the users of its tests are in.
     pub tested_groups: BTreeSet<String>,
 }
@@ -77,6 +80,7 @@ fn check_here(parts: Parts, sources: &Sources, limits: &Limits, project: &Projec
         Err(findings) => (None, findings),
     };
     found.extend(compiled);
+    place_claims(&mut found, sources, project);
     let allows = Allows::read(sources, project);
     let (findings, silenced) = allows.apply(sorted(found), sources, snapshot.is_some());
     Checked { snapshot, findings: sorted(findings), silenced }
@@ -92,6 +96,18 @@ fn lint(parts: &Parts, sources: &Sources, project: &Project) -> Vec<Finding> {
     found.extend(groups::unknown(&statements, parts, project));
     found.extend(token_kind::evadable(&statements, parts, sources));
     found
+}
+
+/// The compiler does not know the file of the settings; whoever lints does.
+fn place_claims(found: &mut [Finding], sources: &Sources, project: &Project) {
+    for (issuer, places) in sources.settings.issuers.iter().zip(&project.claim_places) {
+        for (name, mapped) in &issuer.attributes {
+            let unplaced = user_writable(issuer, name, mapped);
+            if let Some(finding) = found.iter_mut().find(|finding| Some(&**finding) == unplaced.as_ref()) {
+                finding.place = places.get(name).copied();
+            }
+        }
+    }
 }
 
 fn missing_id(statement: &Statement<'_>) -> Option<Finding> {

@@ -366,23 +366,27 @@ pub(super) const PROFILE_CLAIMS: [&str; 17] = [
 const VERIFIED_CLAIMS: [&str; 2] = ["email", "phone_number"];
 
 fn judge_mapping(issuer: &Issuer, name: &str, mapped: &MappedClaim, ty: &Type) -> Option<Finding> {
-    let claim = &mapped.claim;
     if !convertible(ty) {
         let message = format!("`issuers.attributes.{name}`: a claim cannot become {}", ty.expected());
         return Some(Finding::error(&configuration(), "unmappable-type", message));
     }
+    user_writable(issuer, name, mapped)
+}
+
+/// What is wrong with trusting a claim that users can write themselves.
+pub(super) fn user_writable(issuer: &Issuer, name: &str, mapped: &MappedClaim) -> Option<Finding> {
+    let claim = &mapped.claim;
     let users_write = claim.starts_with("custom:") || PROFILE_CLAIMS.contains(&claim.as_str());
-    if users_write && !mapped.immutable && !VERIFIED_CLAIMS.contains(&claim.as_str()) {
-        let message = format!(
-            "`issuers.attributes.{name}` trusts `{claim}`, which users of `{}` may be able to write themselves",
-            issuer.issuer
-        );
-        let help = format!(
-            "where the pool forbids that, write `{name} = {{ claim = \"{claim}\", immutable = true }}`"
-        );
-        return Some(Finding::warning(&configuration(), Rule::UserWritableClaim.id(), message).help(help));
+    if !users_write || mapped.immutable || VERIFIED_CLAIMS.contains(&claim.as_str()) {
+        return None;
     }
-    None
+    let message = format!(
+        "`issuers.attributes.{name}` trusts `{claim}`, which users of `{}` may be able to write themselves",
+        issuer.issuer
+    );
+    let help =
+        format!("where the pool forbids that, write `{name} = {{ claim = \"{claim}\", immutable = true }}`");
+    Some(Finding::warning(&configuration(), Rule::UserWritableClaim.id(), message).help(help))
 }
 
 fn unknown_attributes(issuer: &Issuer, user: &EntityType) -> Vec<Finding> {

@@ -10,7 +10,7 @@ use crate::config::Configuration;
 use crate::identity;
 use crate::model::{Finding, Limits};
 use crate::store::{Gate, TestFiles, TestTexts};
-use crate::suite::{Filter, Plan, Report, Suite, Terms};
+use crate::suite::{Plan, Report, Suite, Terms};
 
 /// Failures that are told one by one.
 const TOLD: usize = 20;
@@ -37,7 +37,7 @@ fn judge(
 ) -> Vec<Finding> {
     let suite = Suite::read(&texts.shared, &texts.tests);
     let plan = Plan::of(&suite, snapshot, issuers, limits);
-    let terms = Terms { filter: Filter::default(), now: Clock::machine().now().wall, fail_fast: false };
+    let terms = Terms::at(Clock::machine().now().wall);
     let report = crate::suite::run_until(&plan, &terms, || stop.load(Ordering::Relaxed));
     let broken = texts.findings.iter().chain(&report.findings).filter(|finding| finding.is_error()).cloned();
     let mut findings: Vec<_> = broken.chain(failures(&report)).collect();

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::Format;
 use crate::cedar::{Source, Sources};
-use crate::config::Configuration;
+use crate::config::{Configuration, DEFAULT_FILE};
 use crate::model::{self, Finding, Place};
 
 /// The longest source line that is shown, in bytes: no terminal has more, and a file of one line
@@ -35,6 +35,8 @@ impl Texts {
             files.map(|file| (Arc::clone(&file.path), Arc::clone(&file.text))).collect();
         if let Some(file) = &configuration.file {
             texts.insert(file.path.display().to_string().into(), Arc::clone(&file.text));
+            // What compiling finds in the settings goes by the usual name.
+            texts.insert(DEFAULT_FILE.into(), Arc::clone(&file.text));
         }
         Self(texts)
     }

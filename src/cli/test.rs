@@ -113,7 +113,12 @@ fn once(shell: &Shell, args: &Args, configuration: &Configuration, filter: &Filt
         render::failure(&format!("there is no `{}`", missing.display()), None);
         return Exit::Failed;
     }
-    let terms = Terms { filter: filter.clone(), now: Clock::machine().now().wall, fail_fast: args.fail_fast };
+    let terms = Terms {
+        filter: filter.clone(),
+        fail_fast: args.fail_fast,
+        explain: true,
+        ..Terms::at(Clock::machine().now().wall)
+    };
     let covers = args.coverage.is_wanted();
     let judge = || judge(configuration, &test_files(configuration, args), &terms, covers);
     let run = match on_a_known_stack(judge) {

@@ -6,9 +6,13 @@ use serde::Serialize;
 
 use super::expected::{Expected, Outcome};
 use super::file::Test;
-use super::report::{Determined, Failure};
+use super::report::{Determined, Failure, Nearest};
+use crate::cedar::explain::{ExplainedPolicy, NearMiss, Part};
 use crate::cedar::{Given, Snapshot};
-use crate::model::{Identity, Place, Question, Refusal, Timestamp};
+use crate::model::{Identity, Place, Question, Reason, Refusal, Timestamp};
+
+/// So many policies that almost applied are told: the first is mostly the one that was meant.
+const NEAREST: usize = 2;
 
 /// A case of a test: one question and what is expected of it.
 #[derive(Debug, Clone)]
@@ -87,6 +91,35 @@ impl Case<'_> {
             },
             why,
             policies: policies.filter_map(|id| Determined::of(id, snapshot)).collect(),
+            nearest: Vec::new(),
+            hints: Vec::new(),
         })
     }
+
+    /// Adds to a failure what almost allowed the case, and what to do. Takes much longer than to judge.
+    pub fn explain(&self, failure: &mut Failure, outcome: &Outcome, snapshot: &Snapshot) {
+        let Ask::Question { identity, question, now } = &self.ask else { return };
+        match outcome {
+            Ok(evaluation) if evaluation.reason == Reason::NoPermit && self.expected.is_allow() => {
+                let Ok(explanation) = snapshot.explain(identity, question, *now, evaluation) else { return };
+                let near = explanation.near_misses.into_iter().filter(is_permit_for_this_action);
+                failure.nearest = near.take(NEAREST).map(nearest).collect();
+                failure.hints = explanation.hints.into_iter().map(|hint| hint.message).collect();
+            }
+            Ok(_) => {}
+            Err(_) => {
+                failure.hints = snapshot.advise(question).into_iter().map(|hint| hint.message).collect();
+            }
+        }
+    }
+}
+
+fn is_permit_for_this_action(miss: &NearMiss) -> bool {
+    miss.policy.effect == "permit" && miss.failed.iter().all(|part| part.part != Part::Action)
+}
+
+fn nearest(miss: NearMiss) -> Nearest {
+    let ExplainedPolicy { id, path, line, column, .. } = miss.policy;
+    let but_for = miss.failed.into_iter().map(|part| part.text).collect();
+    Nearest { policy: Determined { id, path, line, column }, but_for }
 }

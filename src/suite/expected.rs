@@ -59,6 +59,16 @@ impl Expected {
         })
     }
 
+    /// Whether the case should be allowed.
+    pub(super) fn is_allow(&self) -> bool {
+        match self {
+            Self::Answer(Answer { decision, .. }) | Self::Cedar { decision, .. } => {
+                *decision == Decision::Allow
+            }
+            Self::Refused(_) => false,
+        }
+    }
+
     /// In words: `deny`, `allow by exactly a`, `refused: invalid_token`.
     pub(super) fn words(&self) -> String {
         match self {

@@ -1,5 +1,6 @@
 //! What a run came to: failures in full, and of what passed no more than its name.
 
+use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -62,9 +63,25 @@ pub struct Failure {
     pub why: Vec<String>,
     /// The policies that determined the answer.
     pub policies: Vec<Determined>,
+    /// Where nothing permitted what should be allowed: the permits that almost applied.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub nearest: Vec<Nearest>,
+    /// Probable causes, and what to do, in sentences.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hints: Vec<String>,
 }
 
-/// A determining policy, and where it stands.
+/// A policy that almost applied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Nearest {
+    /// Which, and where it stands.
+    #[serde(flatten)]
+    pub policy: Determined,
+    /// The parts of it that the request did not meet, as they are written.
+    pub but_for: Vec<String>,
+}
+
+/// A policy, and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Determined {
     /// Its id.
@@ -159,6 +176,25 @@ impl TestReport {
             failed: self.failures.len(),
             skipped: usize::from(self.skipped.is_some()),
         }
+    }
+}
+
+impl Failure {
+    /// What helps to mend it, a sentence each: what almost allowed it, hints, and what determined it.
+    pub fn remarks(&self) -> impl Iterator<Item = String> {
+        let nearest = self.nearest.iter().map(|near| {
+            let but_for = near.but_for.iter().map(|part| format!("`{part}`")).collect::<Vec<_>>();
+            format!("nearest: {}, but for {}", near.policy, but_for.join(", "))
+        });
+        let hints = self.hints.iter().map(|hint| format!("hint: {hint}"));
+        nearest.chain(hints).chain(self.policies.iter().map(ToString::to_string))
+    }
+}
+
+/// `admins-manage-products at policies/product.cedar:9:1`.
+impl fmt::Display for Determined {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} at {}:{}:{}", self.id, self.path, self.line, self.column)
     }
 }
 

@@ -116,6 +116,26 @@ fn silences_of_the_configuration_are_judged_at_their_line() {
 }
 
 #[test]
+fn a_claim_that_users_can_write_is_shown_where_it_is_mapped() {
+    let setup = Setup::new().settings("[issuers.attributes]\ndepartment = \"custom:department\"\n");
+    assert_snapshot!(shown(&setup, &check(&setup, &[])), @r#"
+    exit 0
+    --- stdout
+    5 policies, 1 warning
+    --- stderr
+    user-writable-claim
+
+      ⚠ `issuers.attributes.department` trusts `custom:department`, which users of `https://cognito-idp.us-east-1.amazonaws.com/us-east-1_TEST` may be able to write themselves
+        ╭─[palisade.toml:18:1]
+     17 │ [issuers.attributes]
+     18 │ department = "custom:department"
+        · ──────────
+        ╰────
+      help: where the pool forbids that, write `department = { claim = "custom:department", immutable = true }`
+    "#);
+}
+
+#[test]
 fn programs_get_what_is_silenced_with_its_reason() {
     let setup = Setup::new();
     setup.write("policies/odd.cedar", ODD);

@@ -112,6 +112,7 @@ fn failures_are_shown_in_full_and_what_passed_is_counted() {
         bob · updateProduct · draft (12:7)
           expected allow
           got deny (no_permit): no policy permits it
+            nearest: admins-manage-products at policies/product.cedar:9:1, but for `principal in Shop::Group::"admin"`
       ✗ only admins manage tests/policies/mixed.test.yaml:13:11
         alice · readProduct · draft
           expected allow by exactly `admins-manage-products`
@@ -395,7 +396,8 @@ fn for_jenkins_there_is_junit() {
     admins-manage-products at policies/product.cedar:9:1</failure>
             </testcase>
             <testcase name="users look and change nothing: bob updateProduct draft" classname="tests/policies/mixed.test.yaml">
-                <failure message="expected allow, got deny (no_permit)" type="deny (no_permit)">no policy permits it</failure>
+                <failure message="expected allow, got deny (no_permit)" type="deny (no_permit)">no policy permits it
+    nearest: admins-manage-products at policies/product.cedar:9:1, but for `principal in Shop::Group::&quot;admin&quot;`</failure>
             </testcase>
             <testcase name="only admins manage: alice updateProduct draft" classname="tests/policies/mixed.test.yaml"/>
             <testcase name="only admins manage: alice readProduct draft" classname="tests/policies/mixed.test.yaml">

@@ -7,7 +7,7 @@ use palisade::cedar::{Source, Sources, compile};
 use palisade::config::{Configuration, Environment};
 use palisade::model::{Limits, Timestamp};
 use palisade::store::ConfigurationFile;
-use palisade::suite::{self, Filter, Plan, Suite, Terms};
+use palisade::suite::{self, Plan, Suite, Terms};
 
 /// Mutants that mean the same as the original, with the reason.
 const EQUIVALENT: &[(&str, &str)] = &[];
@@ -42,11 +42,7 @@ fn every_change_of_the_shops_policies_is_noticed_by_its_tests() {
         let limits = Limits::default();
         let snapshot = compile(&sources, &limits).ok()?.snapshot;
         let plan = Plan::of(&suite, &snapshot, &configuration.config.issuers, &limits);
-        let terms = Terms {
-            filter: Filter::default(),
-            now: Timestamp::from_millis(1_795_426_200_000),
-            fail_fast: true,
-        };
+        let terms = Terms { fail_fast: true, ..Terms::at(Timestamp::from_millis(1_795_426_200_000)) };
         // A test that names a policy which is gone is a finding, and fails the run too.
         Some(plan.findings().iter().all(|finding| !finding.is_error()) && suite::run(&plan, &terms).is_good())
     };

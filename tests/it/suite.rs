@@ -69,7 +69,7 @@ fn run_files(shared: &[Source], tests: &[Source], issuers: &[Config], filter: &[
     let plan = Plan::of(&suite, &snapshot, issuers, &limits);
     let filter = Filter::parse(&filter.iter().map(|glob| (*glob).to_owned()).collect::<Vec<_>>()).unwrap();
     let now = Timestamp::parse("2026-11-23T09:30:00Z").unwrap();
-    suite::run(&plan, &Terms { filter, now, fail_fast: false })
+    suite::run(&plan, &Terms { filter, ..Terms::at(now) })
 }
 
 /// Runs tests with the fixtures above, without issuers.

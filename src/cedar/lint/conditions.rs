@@ -16,7 +16,7 @@ use super::expression;
 use super::rule::Rule;
 use super::statement::Statement;
 use crate::cedar::compile::Parts;
-use crate::cedar::lexer::tokens_in;
+use crate::cedar::conditions::operands;
 use crate::cedar::statements::{ClauseKind, ClauseText};
 use crate::model::Finding;
 
@@ -155,26 +155,9 @@ fn of_probe(statement: &Statement<'_>, probe: &Probe) -> Option<Finding> {
 
 /// Where a part of a condition stands; the whole condition, where brackets hide its parts.
 fn written(text: &str, clause: &ClauseText, probe: &Probe) -> Range<usize> {
-    let joint = match clause.kind {
-        ClauseKind::When => "&&",
-        ClauseKind::Unless => "||",
-    };
-    let mut parts: Vec<Range<usize>> = Vec::new();
-    let (mut depth, mut apart) = (0_usize, true);
-    for token in tokens_in(text, clause.body.clone()) {
-        let is_joint = depth == 0 && token.is(joint);
-        match parts.last_mut() {
-            Some(part) if !apart && !is_joint => part.end = token.span().end,
-            _ if !is_joint => parts.push(token.span()),
-            _ => {}
-        }
-        apart = is_joint;
-        if token.opens() {
-            depth += 1;
-        } else if token.closes() {
-            depth = depth.saturating_sub(1);
-        }
-    }
-    let whole = parts.first().map_or(0, |first| first.start)..parts.last().map_or(0, |last| last.end);
-    if parts.len() == probe.parts { parts.get(probe.part).cloned().unwrap_or(whole) } else { whole }
+    let operands = operands(text, clause);
+    let start = operands.first().map_or(clause.body.start, |first| first.start);
+    let end = operands.last().map_or(clause.body.end, |last| last.end);
+    let part = operands.get(probe.part).filter(|_| operands.len() == probe.parts);
+    part.cloned().unwrap_or(start..end)
 }

@@ -132,6 +132,8 @@ fn a_policy_that_never_applies_is_said_to_once_and_not_where_an_error_says_more(
     assert_eq!(found(scope), one("never-applies", scope));
     let condition = when("when { resource is Shop::Category }");
     assert_eq!(found(&condition), one("never-applies", &condition));
+    let before_another = when("when { resource is Shop::Category && context has ip }");
+    assert_eq!(found(&before_another), one("never-applies", &before_another), "and no condition is constant");
     assert_eq!(found(&scope.replace("Category", "Product")), NOTHING);
     assert_eq!(found(&scope.replace("Category", "Thing")), one("validation", "Shop::Thing"));
 }
@@ -300,6 +302,9 @@ fn a_claim_that_users_can_write_is_found_until_somebody_vouches_for_it() {
     let mapped = shop.sources.settings.issuers[0].attributes.get_mut("department").unwrap();
     mapped.immutable = false;
     assert_eq!(shop.found(), one("user-writable-claim", ""));
+    let place = Place::of("\n\ndepartment", 2, 10);
+    shop.project.claim_places = vec![BTreeMap::from([("department".to_owned(), place)])];
+    assert_eq!(shop.check().findings[0].place, Some(place));
     let shop = shop.allow("user-writable-claim", "palisade.toml", "the pool has it read-only");
     assert_eq!(shop.found(), NOTHING);
     assert_eq!(shop.check().silenced[0].reason, "the pool has it read-only");

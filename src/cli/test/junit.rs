@@ -62,12 +62,7 @@ fn status(failure: &Failure) -> TestCaseStatus {
     status.set_type(failure.got.as_str());
     status.set_message(format!("expected {}, got {}", failure.expected, failure.got));
     let mut lines = failure.why.clone();
-    lines.extend(
-        failure
-            .policies
-            .iter()
-            .map(|policy| format!("{} at {}:{}:{}", policy.id, policy.path, policy.line, policy.column)),
-    );
+    lines.extend(failure.remarks());
     status.set_description(lines.join("\n"));
     status
 }

@@ -78,14 +78,8 @@ fn print_failure(failure: &Failure, test: &TestReport) {
     for why in why {
         println!("        and {why}");
     }
-    for policy in &failure.policies {
-        println!(
-            "        {} at {}:{}:{}",
-            plain(&policy.id),
-            plain(&policy.path),
-            policy.line,
-            policy.column
-        );
+    for remark in failure.remarks() {
+        println!("        {}", plain(&remark));
     }
 }
 

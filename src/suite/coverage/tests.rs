@@ -3,7 +3,7 @@
 use super::*;
 use crate::cedar::{Source, Sources, compile};
 use crate::model::{Limits, Timestamp};
-use crate::suite::{Filter, Plan, Suite, Terms, run_with_coverage};
+use crate::suite::{Plan, Suite, Terms, run_with_coverage};
 
 const SCHEMA: &str = "
 entity Group;
@@ -35,8 +35,7 @@ fn covered(policies: &str, tests: &str) -> Coverage {
     let suite = Suite::read(&[], &[file("t.test.yaml", format!("{TESTS}{tests}"))]);
     let plan = Plan::of(&suite, &snapshot, &[], &limits);
     assert!(plan.findings().is_empty(), "{:?}", plan.findings());
-    let terms =
-        Terms { filter: Filter::parse(&[]).unwrap(), now: Timestamp::from_millis(0), fail_fast: false };
+    let terms = Terms::at(Timestamp::from_millis(0));
     run_with_coverage(&plan, &terms, &Tracer::of(&snapshot).unwrap()).1
 }
 
