@@ -41,10 +41,10 @@ enum Verb {
     Serve(Printing),
     /// Run it on loopback with the shop, a token issuer of its own, and demo users.
     Dev(Printing),
-    /// Parse and strictly validate schema, policies and entities.
-    Check(check::Args),
     /// Start a policy repository; nothing that is there is overwritten.
     Init(init::Args),
+    /// Parse and strictly validate schema, policies and entities.
+    Check(check::Args),
     /// Run policy tests.
     Test(test::Args),
     /// Format policies.

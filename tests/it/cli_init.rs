@@ -9,6 +9,8 @@ use insta::assert_snapshot;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::cli::Dev;
+
 fn palisade(folder: &Path, args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_palisade")).env_clear().current_dir(folder).args(args).output().unwrap()
 }
@@ -84,12 +86,26 @@ fn a_repository_is_started_and_it_is_said_what_is_left_to_do() {
 #[test]
 fn what_is_written_passes_its_own_checks() {
     let folder = started();
-    for args in [&["check", "--deny-warnings"] as &[_], &["fmt", "--check"], &["test"]] {
+    for args in
+        [&["check", "--deny-warnings"] as &[_], &["fmt", "--check"], &["test", "--coverage-threshold", "100"]]
+    {
         let output = palisade(folder.path(), args);
         let text = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "{args:?}: {text}");
         assert!(!text.contains("warning"), "{args:?}: {text}");
     }
+}
+
+#[test]
+fn dev_serves_it_whatever_its_tests_say_of_other_tokens() {
+    let folder = started();
+    let id_token = "principals: { eva: { token_use: id } }
+tests:
+  - { name: access tokens only, principals: [eva], actions: [readDocument], resources: [nobodys], refused: invalid_token }
+";
+    write(folder.path(), "tests/policies/tokens.test.yaml", id_token);
+    assert!(palisade(folder.path(), &["test"]).status.success());
+    Dev::start_in(folder).line("Palisade decides at ");
 }
 
 #[test]

@@ -83,6 +83,15 @@ impl Project {
         Some(name)
     }
 
+    /// What is said about a file while it lies there, under the name that the page gives it.
+    fn wrong(&mut self, block: &Block, command: &str, shown: &str) -> String {
+        let name = self.add(block).unwrap();
+        let path = if command.ends_with("test") { &*name } else { "" };
+        let output = self.output(&format!("{command} {path}"), 1);
+        std::fs::remove_file(self.folder.path().join(&name)).unwrap();
+        output.replace(&name, shown)
+    }
+
     /// Lines of palisade.toml.
     fn merge(&self, text: &str) {
         let there = std::fs::read_to_string(self.folder.path().join("palisade.toml")).unwrap();
@@ -134,20 +143,8 @@ fn try_out(section: &Section) {
                 None
             }
             ("sh", _) => Some(project.output(&block.text, code)),
-            ("cedar", 1) => {
-                let name = project.add(block).unwrap();
-                let output = project.output("palisade check", 1);
-                std::fs::remove_file(project.folder.path().join(&name)).unwrap();
-                Some(output.replace(&name, "policies/product.cedar"))
-            }
-            ("yaml", 1) => {
-                let name = project.add(block).unwrap();
-                Some(
-                    project
-                        .output(&format!("palisade test {name}"), 1)
-                        .replace(&name, "tests/policies/new.test.yaml"),
-                )
-            }
+            ("cedar", 1) => Some(project.wrong(block, "palisade check", "policies/product.cedar")),
+            ("yaml", 1) => Some(project.wrong(block, "palisade test", "tests/policies/new.test.yaml")),
             _ => None,
         };
     }
