@@ -88,13 +88,15 @@ impl Parts {
     /// # Errors
     /// There is no schema to judge the rest by.
     pub(super) fn read(sources: &Sources, limits: &Limits) -> Result<Self, Vec<Finding>> {
+        // First, so that what follows takes over the memory that this leaves behind.
+        let too_deep = depth::beyond_the_stack();
         let (policies, mut found) = Policies::read(&sources.policies, &sources.links);
         let schema = read_schema(&sources.schema, &sources.settings.namespace).map_err(|of_schema| {
             found.extend(of_schema);
             sorted(std::mem::take(&mut found))
         });
         let (cedar, schema) = schema?;
-        found.extend(depth::beyond_the_stack());
+        found.extend(too_deep);
         found.extend(reserved_context(&schema, &sources.schema));
         found.extend(validate(&policies, cedar.clone(), &schema, sources));
         let (plans, of_plans) = Plans::of(&sources.settings.issuers, &schema);
