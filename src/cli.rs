@@ -17,6 +17,7 @@ mod fmt;
 mod gate;
 mod github;
 mod health;
+mod init;
 mod policy_files;
 mod render;
 mod repository;
@@ -41,6 +42,8 @@ enum Verb {
     Serve(Printing),
     /// Run it on loopback with the shop, a token issuer of its own, and demo users.
     Dev(Printing),
+    /// Start a policy repository; nothing that is there is overwritten.
+    Init(init::Args),
     /// Parse and strictly validate schema, policies and entities.
     Check(check::Args),
     /// Run policy tests.
@@ -102,6 +105,7 @@ pub fn run() -> ExitCode {
         Verb::Serve(_) => serve::run(&shell),
         Verb::Dev(_) => dev::run(&shell),
         Verb::Check(args) => check::run(&shell, &args),
+        Verb::Init(args) => init::run(&shell, &args),
         Verb::Test(args) => test::run(&shell, &args),
         Verb::Diff(args) => diff::run(&shell, &args),
         Verb::Fmt(args) => fmt::run(&shell, &args),
@@ -119,6 +123,7 @@ impl Verb {
             Self::Serve(printing) | Self::Dev(printing) | Self::Token(printing) | Self::Health(printing) => {
                 printing.format
             }
+            Self::Init(args) => args.printing.format,
             Self::Check(args) => args.format.of_complaints(),
             Self::Test(args) => args.format.of_complaints(),
             Self::Diff(args) => args.format.of_complaints(),

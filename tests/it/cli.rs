@@ -562,7 +562,7 @@ fn no_verb_is_told_which_there_are() {
 
     --- stderr
     error: 'palisade' requires a subcommand but one was not provided
-      [subcommands: serve, dev, check, test, diff, fmt, decide, token, health, help]
+      [subcommands: serve, dev, init, check, test, diff, fmt, decide, token, health, help]
 
     Usage: palisade [OPTIONS] <COMMAND>
 
@@ -617,7 +617,10 @@ impl Dev {
     }
 
     pub(crate) fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn start_in(folder: tempfile::TempDir) -> Self {
         let mut command = Self::command(&folder);
         let mut child =
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();

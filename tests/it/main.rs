@@ -25,11 +25,15 @@ mod cli_decide;
 #[cfg(test)]
 mod cli_diff;
 #[cfg(test)]
+mod cli_init;
+#[cfg(test)]
 mod cli_test;
 #[cfg(test)]
 mod connections;
 #[cfg(test)]
 mod corpus;
+#[cfg(test)]
+mod docs;
 #[cfg(test)]
 mod evaluation;
 #[cfg(test)]
@@ -46,6 +50,8 @@ mod lifecycle;
 mod lint_docs;
 #[cfg(test)]
 mod mutants;
+#[cfg(test)]
+mod page;
 #[cfg(test)]
 mod readme;
 #[cfg(test)]

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::cli::Dev;
 use crate::harness::{Setup, now, update};
+use crate::page::Page;
 
 /// The commands of the README, by what runs them.
 const COMMANDS: &[(&str, &str)] = &[
@@ -28,30 +29,18 @@ const COMMANDS: &[(&str, &str)] = &[
     ("palisade serve", "here"),
 ];
 
-fn readme() -> String {
-    std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap()
+fn readme() -> Page {
+    Page::read("README.md")
 }
 
-/// The blocks of code in this language.
-fn blocks(language: &str) -> Vec<String> {
-    let readme = readme();
-    let opening = format!("```{language}\n");
-    let rests = readme.split(opening.as_str()).skip(1);
-    rests.map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
-}
-
-/// The block in this language that holds this text.
 fn block(language: &str, holding: &str) -> String {
-    let found = blocks(language).into_iter().find(|block| block.contains(holding));
-    found.unwrap_or_else(|| panic!("no block of {language} holds `{holding}`"))
+    readme().block(language, holding)
 }
 
 /// The first two cells of each row of the table under this heading, without their back-ticks.
 fn rows(heading: &str) -> Vec<(String, String)> {
-    let readme = readme();
-    let section = readme.split(&format!("\n## {heading}\n")).nth(1).unwrap();
-    let section = section.split("\n## ").next().unwrap();
-    let rows = section.lines().filter(|line| line.starts_with("| `")).map(|line| {
+    let section = readme().section(heading);
+    let rows = section.text.lines().filter(|line| line.starts_with("| `")).map(|line| {
         let line = line.replace("\\|", "/");
         let mut cells = line.split('|').skip(1).map(|cell| cell.trim().trim_matches('`').to_owned());
         (cells.next().unwrap(), cells.next().unwrap())
@@ -65,7 +54,7 @@ fn sh(script: &str) -> Output {
 
 #[test]
 fn every_command_is_run_by_something() {
-    let mut left = blocks("sh").concat();
+    let mut left = readme().blocks("sh").concat();
     for (command, runner) in COMMANDS {
         assert!(left.contains(command), "`{command}`, which {runner} runs, is not in the README");
         left = left.replacen(command, "", 1);
@@ -204,9 +193,8 @@ fn the_settings_that_ship_are_read() {
 
 #[tokio::test]
 async fn the_records_have_the_fields_of_the_readme() {
-    let readme = readme();
-    let section = readme.split("\n## The decision log\n").nth(1).unwrap().split("\n## ").next().unwrap();
-    let named: BTreeSet<_> = section.split('`').skip(1).step_by(2).collect();
+    let section = readme().section("The decision log");
+    let named: BTreeSet<_> = section.text.split('`').skip(1).step_by(2).collect();
     let service = Setup::new().start_with(|command| {
         command.env("PALISADE__AUDIT__VALUES", "true");
     });
