@@ -237,10 +237,37 @@ tests: [{ name: x, principals: [ana], actions: [read], resources: [plan], expect
     let impact = impact(&old, &new);
     assert_eq!((impact.changes.newly_allowed, &*impact.also_edited), (2, ["settings"].as_slice()));
     assert_eq!(impact.by_policy[0].edit, None);
-    let other_client = with(Config { token_use: vec![TokenUse::Id], ..issuer() });
-    let accepted = with(Config { token_use: vec![TokenUse::Access, TokenUse::Id], ..issuer() });
-    let impact = self::impact(&other_client, &accepted);
-    assert_eq!(impact.questions(), 2, "a fixture is a token of the kind that the issuer sends first");
+}
+
+#[test]
+fn a_token_that_only_one_side_accepts_is_asked_of_that_side_alone() {
+    let open = r#"@id("open") permit (principal, action == Action::"read", resource);"#;
+    let tests = r#"
+principals:
+  ana: { token_use: id }
+  eva: { issuer: "https://issuer.example/second" }
+resources: { plan: { type: Note, id: n-1 } }
+tests: [{ name: x, principals: [ana, eva], actions: [read], resources: [plan], expect: allow }]
+"#;
+    let second = Config {
+        issuer: "https://issuer.example/second".to_owned(),
+        principal_type: "Robot".to_owned(),
+        group_type: "Crew".to_owned(),
+        machine_type: None,
+        ..issuer()
+    };
+    let both = Config { token_use: vec![TokenUse::Access, TokenUse::Id], ..issuer() };
+    let schema = SCHEMA.replace("[User, Machine]", "[User, Machine, Robot]");
+    let schema = format!("{schema} entity Crew; entity Robot in [Crew];");
+    let old = Project::with(&schema, open, tests, vec![issuer()]);
+    let new = Project::with(&schema, open, tests, vec![both, second]);
+    let mut comparison = comparison(&old, &new, false);
+    comparison.ask_tests();
+    let impact = comparison.into_impact();
+    assert_eq!(impact.asked.tests.refused, BTreeMap::from([("invalid_token", 1)]), "ana names no issuer");
+    let [sided] = impact.one_sided.as_slice() else { panic!("{impact:#?}") };
+    assert_eq!((sided.only, sided.code, sided.allowed), (Which::New, RefusalCode::InvalidToken, 1));
+    assert_eq!(sided.detail.as_deref(), Some("its issuer is not configured"));
 }
 
 /// A record with values as the service writes it.
