@@ -29,7 +29,7 @@ pub struct Config {
     pub path: PathBuf,
     /// What has happened to a record when its answer leaves.
     pub durability: Durability,
-    /// Whether the values of attributes and context are on record, beside their names.
+    /// Whether values are on record, beside their names: of context, attributes and the claims that decide.
     pub values: bool,
     /// How long an answer waits for its record before it is withheld.
     pub stall: Period,

@@ -11,6 +11,7 @@ use crate::store::{ConfigurationFile, Files};
 mod check;
 mod decide;
 mod dev;
+mod diff;
 mod explanation;
 mod fmt;
 mod gate;
@@ -47,6 +48,8 @@ enum Verb {
     Check(check::Args),
     /// Run policy tests.
     Test(test::Args),
+    /// Say what a change of the policies does, by the questions of tests, fixtures and recorded decisions.
+    Diff(diff::Args),
     /// Format policies.
     Fmt(fmt::Args),
     /// Make one decision, offline, and explain it.
@@ -104,6 +107,7 @@ pub fn run() -> ExitCode {
         Verb::Check(args) => check::run(&shell, &args),
         Verb::Init(args) => init::run(&shell, &args),
         Verb::Test(args) => test::run(&shell, &args),
+        Verb::Diff(args) => diff::run(&shell, &args),
         Verb::Fmt(args) => fmt::run(&shell, &args),
         Verb::Decide(args) => decide::run(&shell, &args),
         Verb::Token(_) => token::run(&shell),
@@ -122,6 +126,7 @@ impl Verb {
             Self::Init(args) => args.printing.format,
             Self::Check(args) => args.format.of_complaints(),
             Self::Test(args) => args.format.of_complaints(),
+            Self::Diff(args) => args.format.of_complaints(),
             Self::Fmt(args) => args.printing.format,
             Self::Decide(args) => args.printing.format,
         }

@@ -4,6 +4,7 @@
 
 // ---- core: no files, no sockets, no clock ----
 pub mod cedar;
+pub mod impact;
 pub mod model;
 pub mod suite;
 // ---- shell: each file touches one part of the world ----

@@ -13,6 +13,7 @@ mod filter;
 mod fixtures;
 mod given;
 mod plan;
+pub mod questions;
 mod report;
 mod speakers;
 mod table;

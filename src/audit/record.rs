@@ -1,5 +1,6 @@
 //! The lines of the decision log: one JSON object each, and never the token.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -8,8 +9,8 @@ use serde::ser::SerializeSeq;
 use super::escape::Printable;
 use super::log::AuditError;
 use crate::model::{
-    Decision, EntityDescription, Evaluation, Identity, Kind, PolicyError, PolicyErrorCode, Question, Reason,
-    Record, Refusal, Timestamp, TokenUse,
+    Decision, EntityDescription, EntityReference, Evaluation, Identity, Kind, PolicyError, PolicyErrorCode,
+    Question, Reason, Record, Refusal, Timestamp, TokenUse, Value,
 };
 
 /// What a buffer keeps of its memory when it is emptied: more than one decision needs, less than
@@ -86,6 +87,8 @@ pub struct Principal<'a> {
     token_use: TokenUse,
     #[serde(skip_serializing_if = "Option::is_none")]
     jti: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity: Option<IdentityValues<'a>>,
 }
 
 /// What was asked.
@@ -132,8 +135,25 @@ struct Values<'a> {
     context: &'a Record,
     #[serde(skip_serializing_if = "Option::is_none")]
     attributes: Option<&'a Record>,
-    #[serde(serialize_with = "entities")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parents: Option<&'a [EntityReference]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tags: Option<&'a Record>,
     entities: &'a [EntityDescription],
+}
+
+/// What `[audit] values = true` adds of the principal: what of its token can decide.
+#[derive(Debug, Serialize)]
+struct IdentityValues<'a> {
+    sub: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'a [String]>,
+    /// Every claim that the issuer's mapping names; null for one that did not count.
+    claims: BTreeMap<&'a str, Option<&'a Value>>,
 }
 
 #[derive(Debug)]
@@ -149,7 +169,22 @@ impl<'a> Principal<'a> {
             issuer: &identity.issuer,
             token_use: identity.token_use,
             jti: identity.token_id.as_deref(),
+            identity: None,
         }
+    }
+
+    /// With what of the token can decide, those mapped claims included; together with the values of a
+    /// question it is enough to ask it again.
+    #[must_use]
+    pub fn with_values(self, identity: &'a Identity, mapped: impl Iterator<Item = &'a str>) -> Self {
+        let values = IdentityValues {
+            sub: &identity.subject,
+            username: identity.username.as_deref(),
+            client_id: identity.client_id.as_deref(),
+            scope: identity.scope.as_deref(),
+            claims: mapped.map(|claim| (claim, identity.claims.get(claim))).collect(),
+        };
+        Self { identity: Some(values), ..self }
     }
 }
 
@@ -160,6 +195,8 @@ impl<'a> Asked<'a> {
         let values = values.then(|| Values {
             context: &question.context,
             attributes: question.resource.attributes.as_ref(),
+            parents: question.resource.parents.as_deref(),
+            tags: question.resource.tags.as_ref(),
             entities: &question.entities,
         });
         Self { action, resource, context_keys: Keys(&question.context), values }
@@ -285,30 +322,8 @@ fn errors<S: serde::Serializer>(errors: &[PolicyError], serializer: S) -> Result
     list.end()
 }
 
-fn entities<S: serde::Serializer>(entities: &[EntityDescription], serializer: S) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct Written<'a> {
-        #[serde(rename = "type")]
-        type_name: &'a str,
-        id: &'a str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        attributes: Option<&'a Record>,
-    }
-    let mut list = serializer.serialize_seq(Some(entities.len()))?;
-    for entity in entities {
-        list.serialize_element(&Written {
-            type_name: &entity.type_name,
-            id: &entity.id,
-            attributes: entity.attributes.as_ref(),
-        })?;
-    }
-    list.end()
-}
-
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::model::identity::Serial;
     use crate::model::{Body, Limits, Origin};
@@ -323,7 +338,7 @@ mod tests {
             username: None,
             client_id: None,
             scope: None,
-            claims: BTreeMap::new(),
+            claims: BTreeMap::from([("custom:team".to_owned(), Value::String("toys".to_owned()))]),
             token_id: Some("jti-1".to_owned()),
             origin: Origin::Token,
             serial: Serial::next(),
@@ -332,7 +347,8 @@ mod tests {
 
     fn question() -> Question {
         let body = r#"{"action": "updateProduct", "context": {"ip": "203.0.113.9"},
-            "resource": {"type": "Product", "id": "p\n42", "attributes": {"secret": "x"}},
+            "resource": {"type": "Product", "id": "p\n42", "attributes": {"secret": "x"},
+                "parents": [{"type": "Category", "id": "c-7"}]},
             "entities": [{"type": "Category", "id": "c-7", "attributes": {"open": true}}]}"#;
         Body::parse(body.as_bytes(), &Limits::default()).unwrap().question
     }
@@ -350,9 +366,14 @@ mod tests {
             }],
         };
         let mut lines = Lines::default();
+        let principal = Principal::new("Shop::User::\"3f0c\"".into(), &identity);
         let line = Line {
             request_id: Some("r-1"),
-            principal: Some(Principal::new("Shop::User::\"3f0c\"".into(), &identity)),
+            principal: Some(if values {
+                principal.with_values(&identity, ["custom:team", "email"].into_iter())
+            } else {
+                principal
+            }),
             asked: Some(Asked::new(
                 "Shop::Action::\"updateProduct\"",
                 "Shop::Product::\"p\\n42\"".to_owned(),
@@ -375,9 +396,20 @@ mod tests {
 
     #[test]
     fn values_are_on_record_only_where_that_is_asked_for() {
-        assert!(!line(false).contains("203.0.113.9") && !line(false).contains("secret"));
+        for value in ["203.0.113.9", "secret", "toys"] {
+            assert!(!line(false).contains(value), "{value}");
+        }
         let full = line(true);
-        assert!(full.contains(r#""context":{"ip":"203.0.113.9"},"attributes":{"secret":"x"}"#), "{full}");
+        assert!(
+            full.contains(
+                r#""context":{"ip":"203.0.113.9"},"attributes":{"secret":"x"},"parents":[{"type":"Category","id":"c-7"}]"#
+            ),
+            "{full}"
+        );
+        assert!(
+            full.contains(r#""identity":{"sub":"3f0c","claims":{"custom:team":"toys","email":null}}"#),
+            "{full}"
+        );
         assert!(full.contains(r#"{"type":"Category","id":"c-7","attributes":{"open":true}}"#), "{full}");
     }
 }

@@ -88,7 +88,7 @@ impl Parts {
     /// # Errors
     /// There is no schema to judge the rest by.
     pub(super) fn read(sources: &Sources, limits: &Limits) -> Result<Self, Vec<Finding>> {
-        // First, so that what follows takes over the memory that this leaves behind.
+        // First: what follows takes over the memory that this leaves behind.
         let too_deep = depth::beyond_the_stack();
         let (policies, mut found) = Policies::read(&sources.policies, &sources.links);
         let schema = read_schema(&sources.schema, &sources.settings.namespace).map_err(|of_schema| {

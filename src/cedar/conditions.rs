@@ -10,7 +10,6 @@ use std::str::FromStr;
 use cedar_policy::{Entities, EvalResult, Expression, Request, eval_expression};
 
 use super::lexer::tokens_in;
-use super::readings::Reading;
 use super::statements::{ClauseKind, ClauseText, PolicyText};
 
 /// What conditions are judged against: a request in the engine's form.
@@ -27,8 +26,6 @@ pub(super) struct Condition {
     pub(super) clause: ClauseKind,
     /// From its first token to its last, in the text of its file.
     pub(super) span: Range<usize>,
-    /// What in it has a value of its own.
-    pub(super) readings: Vec<Reading>,
     expression: Result<Expression, String>,
 }
 
@@ -43,7 +40,6 @@ pub(super) fn conditions(text: &str, policy: &PolicyText) -> Vec<Condition> {
     located
         .map(|(clause, span)| Condition {
             clause,
-            readings: Reading::all(text, span.clone()),
             expression: Expression::from_str(text.get(span.clone()).unwrap_or_default())
                 .map_err(|error| error.to_string()),
             span,

@@ -32,8 +32,12 @@ pub(super) fn beyond_the_stack() -> Option<Finding> {
 }
 
 fn evaluated_on(stack: usize) -> Result<(), String> {
-    let policies: String = deepest(OPERATORS).concat();
-    let policies = PolicySet::from_str(&policies).map_err(|error| error.to_string())?;
+    // One after the other: parsing all at once would leave the process with megabytes it has no use for.
+    deepest(OPERATORS).iter().try_for_each(|policy| one_evaluated_on(stack, policy))
+}
+
+fn one_evaluated_on(stack: usize, policy: &str) -> Result<(), String> {
+    let policies = PolicySet::from_str(policy).map_err(|error| error.to_string())?;
     thread::scope(|scope| {
         let builder = thread::Builder::new().name("depth".to_owned()).stack_size(stack);
         let evaluating = builder

@@ -11,7 +11,7 @@ use super::conditions::Scene;
 use crate::model::Evaluation;
 
 /// A request in Cedar's own words.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Given<'a> {
     /// `User::"alice"`.
     pub principal: &'a str,

@@ -78,6 +78,16 @@ impl Candidates {
         conditions_are_left
     }
 
+    /// The policies whose scope admits a request.
+    pub(super) fn admitting(
+        &self,
+        principal: &Standing<'_, impl Fn(&EntityUid) -> bool>,
+        resource: &Standing<'_, impl Fn(&EntityUid) -> bool>,
+    ) -> Vec<Arc<str>> {
+        let admits = |scope: &&Scope| scope.principal.admits(principal) && scope.resource.admits(resource);
+        self.scopes.iter().filter(admits).map(|scope| Arc::clone(&scope.id)).collect()
+    }
+
     fn of(action: &Action, policies: &PolicySet, store: &Store) -> Result<Self, PolicySetError> {
         let admitted: HashSet<_> =
             action.entities.iter().map(Entity::uid).chain([action.uid.clone()]).collect();

@@ -158,6 +158,12 @@ impl Plans {
         Some(planned.source.claim())
     }
 
+    /// The claims that become attributes under this identity's issuer.
+    pub(super) fn mapped_claims(&self, identity: &Identity) -> impl Iterator<Item = &str> {
+        let plan = self.by_issuer.get(&identity.issuer).into_iter();
+        plan.flat_map(|plan| plan.issuer.attributes.values().map(|mapped| mapped.claim.as_str()))
+    }
+
     /// Builds the principal and seals its closure.
     pub(super) fn principal(&self, identity: &Identity, store: &Store) -> Result<Principal, Refusal> {
         let (plan, kind) = self.plan(identity)?;

@@ -58,7 +58,7 @@ pub(super) enum Sight {
 }
 
 impl Reading {
-    /// The readings in a part of a text. Parses each: to be called on the compile stack.
+    /// The readings in a part of a text. Each is a few steps long: any stack carries its parser.
     pub(super) fn all(text: &str, span: Range<usize>) -> Vec<Self> {
         let tokens: Vec<_> = tokens_in(text, span).collect();
         let mut readings: Vec<Self> = Vec::new();

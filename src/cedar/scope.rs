@@ -27,8 +27,12 @@ impl<'a, F: Fn(&EntityUid) -> bool> Standing<'a, F> {
         Self { uid, stands_in }
     }
 
+    pub(super) fn is(&self, uid: &EntityUid) -> bool {
+        self.uid == uid
+    }
+
     /// As Cedar's `in`, which holds for the entity itself too.
-    fn is_in(&self, uid: &EntityUid) -> bool {
+    pub(super) fn is_in(&self, uid: &EntityUid) -> bool {
         self.uid == uid || (self.stands_in)(uid)
     }
 }

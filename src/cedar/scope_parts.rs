@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use cedar_policy::{ActionConstraint, EntityUid, Policy};
+use cedar_policy::{ActionConstraint, Entity, EntityUid, Policy};
 
 use super::lexer::tokens_in;
 use super::schema::Action;
@@ -40,25 +40,23 @@ impl ScopeParts {
     pub(super) fn outside(
         &self,
         principal: &Standing<'_, impl Fn(&EntityUid) -> bool>,
-        action: &Action,
+        action: &Standing<'_, impl Fn(&EntityUid) -> bool>,
         resource: &Standing<'_, impl Fn(&EntityUid) -> bool>,
-    ) -> Vec<ScopePart> {
+    ) -> impl Iterator<Item = ScopePart> {
         let parts = [
             (ScopePart::Principal, self.principal.admits(principal)),
             (ScopePart::Resource, self.resource.admits(resource)),
             (ScopePart::Action, self.names(action)),
         ];
-        parts.into_iter().filter(|(_, admitted)| !admitted).map(|(part, _)| part).collect()
+        parts.into_iter().filter(|(_, admitted)| !admitted).map(|(part, _)| part)
     }
 
     /// Whether it is for this action.
-    pub(super) fn names(&self, action: &Action) -> bool {
-        let stands_in =
-            |uid: &EntityUid| *uid == action.uid || action.entities.iter().any(|entity| entity.uid() == *uid);
+    pub(super) fn names(&self, action: &Standing<'_, impl Fn(&EntityUid) -> bool>) -> bool {
         match &self.action {
             ActionConstraint::Any => true,
-            ActionConstraint::Eq(uid) => *uid == action.uid,
-            ActionConstraint::In(uids) => uids.iter().any(stands_in),
+            ActionConstraint::Eq(uid) => action.is(uid),
+            ActionConstraint::In(uids) => uids.iter().any(|uid| action.is_in(uid)),
         }
     }
 }
@@ -72,6 +70,12 @@ impl ScopePart {
             Self::Action => "action",
         }
     }
+}
+
+/// An action for scopes to look at.
+pub(super) fn standing(action: &Action) -> Standing<'_, impl Fn(&EntityUid) -> bool> {
+    let groups: Vec<_> = action.entities.iter().map(Entity::uid).collect();
+    Standing::new(&action.uid, move |uid| groups.contains(uid))
 }
 
 /// A constraint as a policy writes it.
@@ -106,4 +110,23 @@ pub(super) fn located(text: &str, policy: &PolicyText, part: ScopePart) -> Optio
         }
     }
     span
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cedar::statements;
+
+    #[test]
+    fn each_part_is_found_in_the_text_without_what_stands_around_it() {
+        let text = "@id(\"principal\") permit (\n  principal in A::\"a, (b\", // resource,\n  \
+                    action in [A::\"x\", A::\"resource\"],\n  resource is B in ?resource,\n)\nwhen { resource.principal };";
+        let [policy] = &statements::policies(text)[..] else { panic!() };
+        let written = |part| located(text, policy, part).and_then(|span| text.get(span));
+        assert_eq!(written(ScopePart::Principal), Some("principal in A::\"a, (b\""));
+        assert_eq!(written(ScopePart::Action), Some("action in [A::\"x\", A::\"resource\"]"));
+        assert_eq!(written(ScopePart::Resource), Some("resource is B in ?resource"));
+        let [bare] = &statements::policies("permit (principal, action, resource);")[..] else { panic!() };
+        assert_eq!(located("permit (principal, action, resource);", bare, ScopePart::Resource), Some(27..35));
+    }
 }

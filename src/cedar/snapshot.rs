@@ -150,8 +150,13 @@ impl Snapshot {
         Ok(principal)
     }
 
+    /// Lets go of what is remembered of an identity that will not come again.
+    pub fn forget(&self, identity: &Identity) {
+        self.principals.0.remove(&identity.serial);
+    }
+
     /// Decides a case by scopes where that is enough, and asks the engine where it is not.
-    fn decide(&self, case: &Case<'_>, now: Timestamp) -> Result<Evaluation, Refusal> {
+    pub(super) fn decide(&self, case: &Case<'_>, now: Timestamp) -> Result<Evaluation, Refusal> {
         let mut verdict = Verdict::default();
         if let Some(candidates) = case.candidates()
             && candidates.by_scope(&case.principal(), &case.resource(), &mut verdict)

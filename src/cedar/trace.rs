@@ -11,6 +11,7 @@ use super::conditions::{Condition, Scene};
 use super::outline::{Outline, Outlined};
 use super::policies::PolicyInfo;
 use super::scope::Standing;
+use super::scope_parts::standing;
 use super::{Given, Snapshot};
 use crate::model::{Finding, Identity, Place, Question, Refusal, Timestamp};
 
@@ -95,7 +96,8 @@ impl<'a> Tracer<'a> {
         Outline::read(&snapshot.outline.policies)?;
         let by_action = snapshot.schema.actions().map(|action| {
             let policies = snapshot.outline.policies.iter().enumerate();
-            let named = policies.filter(|(_, policy)| policy.scope.names(action));
+            let standing = standing(action);
+            let named = policies.filter(|(_, policy)| policy.scope.names(&standing));
             (action.uid.clone(), named.map(|(position, _)| position).collect())
         });
         Ok(Self { snapshot, by_action: by_action.collect() })
@@ -135,9 +137,9 @@ impl<'a> Tracer<'a> {
             request.resource().ok_or(whole)?.clone(),
         );
         let scene = Scene { request, entities };
-        let standing = |uid| Standing::new(uid, |container| scene.entities.is_ancestor_of(container, uid));
+        let stands = |uid| Standing::new(uid, |container| scene.entities.is_ancestor_of(container, uid));
         let policies =
-            self.traced(&action, &standing(&principal), &standing(&resource), || Ok::<_, String>(&scene))?;
+            self.traced(&action, &stands(&principal), &stands(&resource), || Ok::<_, String>(&scene))?;
         let resource_type = resource.type_name().to_string();
         Ok(Trace { action: action.to_string().into(), resource_type, policies })
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Snapshot;
 use super::case::SERVER_CONTEXT;
+use super::lexer::unescape;
 use super::schema::Action;
 use crate::model::{Identity, Place, Refusal};
 
@@ -15,6 +16,13 @@ pub struct ActionName {
     pub short: Arc<str>,
     /// As policies write it: `Shop::Action::"updateProduct"`.
     pub full: Arc<str>,
+}
+
+/// The type and the id of an entity as policies and records write it, `Shop::User::"3f0c…"`.
+pub fn entity_parts(uid: &str) -> Option<(&str, String)> {
+    let (type_name, _) = uid.split_once("::\"")?;
+    let id = unescape(uid.get(type_name.len() + 2..)?)?;
+    Some((type_name, id))
 }
 
 impl Snapshot {
@@ -32,6 +40,11 @@ impl Snapshot {
     /// The schema has no such type.
     pub fn check_type(&self, name: &str) -> Result<(), Refusal> {
         self.schema.entity_type(name).map(|_| ())
+    }
+
+    /// The shortest name of an action that a question may use; nothing where the schema has no such action.
+    pub fn short_action_name(&self, name: &str) -> Option<Arc<str>> {
+        self.schema.action(name).ok().map(|action| self.names(action).short)
     }
 
     /// The actions that apply to this principal and to resources of this type, sorted by name.
@@ -73,6 +86,11 @@ impl Snapshot {
         let declared = self.schema.action(action).ok().map(|action| action.context.0.keys());
         let names = declared.into_iter().flatten().map(String::as_str);
         names.filter(|name| !SERVER_CONTEXT.contains(name)).collect()
+    }
+
+    /// The claims that become attributes of the principals of this identity's issuer.
+    pub fn mapped_claims(&self, identity: &Identity) -> impl Iterator<Item = &str> {
+        self.plans.mapped_claims(identity)
     }
 
     /// The ids of its policies, links included and templates not.

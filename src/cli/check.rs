@@ -69,7 +69,8 @@ pub(super) fn run(shell: &Shell, args: &Args) -> Exit {
     }
 }
 
-fn configuration_of(shell: &Shell, path: &Path) -> Result<Configuration, Exit> {
+/// The settings of a folder, or of a file that is called anything; a complaint has been printed.
+pub(super) fn configuration_of(shell: &Shell, path: &Path) -> Result<Configuration, Exit> {
     if !path.exists() {
         render::failure(&format!("there is no `{}`", path.display()), None);
         return Err(Exit::Failed);

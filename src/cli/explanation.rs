@@ -3,7 +3,7 @@
 
 use anstream::println;
 
-use super::render::{self, Texts};
+use super::render::{self, Texts, plain};
 use crate::cedar::explain::{Explanation, FailedPart, Hint, NearMiss, Part, Seen};
 use crate::model::{Evaluation, Reason};
 
@@ -25,7 +25,7 @@ pub(super) fn print(evaluation: &Evaluation, explanation: &Explanation, texts: &
         println!("{} {} at {}:{}:{}", policy.effect, policy.id, policy.path, policy.line, policy.column);
     }
     for error in &explanation.errors {
-        println!("error in {}: {}", error.policy, error.message);
+        println!("error in {}: {}", error.policy, plain(&error.message));
     }
     for miss in telling(evaluation, &explanation.near_misses) {
         print_near_miss(miss, texts);
@@ -39,7 +39,7 @@ pub(super) fn print(evaluation: &Evaluation, explanation: &Explanation, texts: &
 /// Prints what to do, a sentence a line.
 pub(super) fn print_hints(hints: &[Hint]) {
     for hint in hints {
-        println!("hint: {}", hint.message);
+        println!("hint: {}", plain(&hint.message));
     }
 }
 
@@ -92,13 +92,13 @@ const fn reason(part: &FailedPart) -> &'static str {
 /// What it saw, in the words that stand under its line.
 fn label(part: &FailedPart) -> String {
     if let Some(error) = &part.error {
-        return error.clone();
+        return plain(error).into_owned();
     }
     let seen: Vec<_> = part.seen.iter().map(|seen| saw(part, seen)).collect();
     match (part.part, seen.as_slice()) {
         (Part::Unless, []) => "it holds".to_owned(),
         (_, []) => "it does not hold".to_owned(),
-        (_, seen) => seen.join(", "),
+        (_, seen) => plain(&seen.join(", ")).into_owned(),
     }
 }
 

@@ -216,12 +216,12 @@ fn run_tests(
 }
 
 /// Policies are evaluated on a thread whose stack carries every legal one.
-fn on_a_known_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
+pub(super) fn on_a_known_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
     std::thread::scope(|scope| {
-        let builder = std::thread::Builder::new().name("tests".to_owned()).stack_size(EVALUATION_STACK);
+        let builder = std::thread::Builder::new().name("evaluation".to_owned()).stack_size(EVALUATION_STACK);
         let thread = builder
             .spawn_scoped(scope, work)
-            .map_err(|error| format!("no thread to run the tests on: {error}"))?;
-        thread.join().map_err(|_| "the tests stopped in the middle".to_owned())
+            .map_err(|error| format!("no thread to evaluate policies on: {error}"))?;
+        thread.join().map_err(|_| "the evaluation stopped in the middle".to_owned())
     })
 }

@@ -109,9 +109,15 @@ impl<'a> Case<'a> {
     fn line<'l>(&'l self, decision_id: &'l DecisionId, outcome: Outcome) -> Line<'l> {
         let now = self.decider.clock.now();
         let latency = now.monotonic.saturating_sub(self.facts.started.monotonic);
+        let principal = Principal::new(self.snapshot.principal_uid(self.identity), self.identity);
+        let principal = if self.decider.log.values() {
+            principal.with_values(self.identity, self.snapshot.mapped_claims(self.identity))
+        } else {
+            principal
+        };
         Line {
             request_id: Some(self.facts.request_id),
-            principal: Some(Principal::new(self.snapshot.principal_uid(self.identity), self.identity)),
+            principal: Some(principal),
             revision: Some(self.snapshot.revision().as_str()),
             latency_us: Some(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX)),
             ..Line::new(self.facts.started.wall, decision_id.as_str(), outcome)

@@ -16,7 +16,7 @@ const ANY_CLIENT: &str = "client";
 const HOUSEKEEPING: [&str; 4] = ["auth_time", "event_id", "origin_jti", "version"];
 
 /// A token of which some claims are written down.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Fixture {
     /// What it is called; the `sub` of a user whose claims give none.
     pub name: String,

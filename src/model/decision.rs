@@ -15,7 +15,7 @@ pub enum Decision {
 }
 
 /// Why, as a stable code; the first that fits, in this order (but for `NotEvaluated`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// A forbid applied.
@@ -56,7 +56,7 @@ pub struct PolicyError {
 }
 
 /// The ways in which Cedar's evaluation fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PolicyErrorCode {
     /// An entity that is not there was asked for an attribute or a tag.

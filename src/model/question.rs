@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::object::{self, Object};
@@ -24,7 +24,7 @@ pub struct Question {
 }
 
 /// An entity by its name.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(remote = "Self", deny_unknown_fields, expecting = "an entity: {\"type\": …, \"id\": …}")]
 pub struct EntityReference {
     /// Its type, short or full.
@@ -36,7 +36,7 @@ pub struct EntityReference {
 }
 
 /// An entity with what the caller knows of it. What is not given is not described.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(
     remote = "Self",
     deny_unknown_fields,
@@ -50,13 +50,13 @@ pub struct EntityDescription {
     #[serde(deserialize_with = "id")]
     pub id: String,
     /// Its attributes.
-    #[serde(default, deserialize_with = "value::optional_record")]
+    #[serde(default, deserialize_with = "value::optional_record", skip_serializing_if = "Option::is_none")]
     pub attributes: Option<Record>,
     /// The entities that it stands in.
-    #[serde(default, deserialize_with = "some")]
+    #[serde(default, deserialize_with = "some", skip_serializing_if = "Option::is_none")]
     pub parents: Option<Vec<EntityReference>>,
     /// Its tags, for types that have them.
-    #[serde(default, deserialize_with = "value::optional_record")]
+    #[serde(default, deserialize_with = "value::optional_record", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Record>,
 }
 
@@ -198,6 +198,19 @@ impl<'de> Deserialize<'de> for EntityReference {
 impl<'de> Deserialize<'de> for EntityDescription {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::deserialize(Object(deserializer))
+    }
+}
+
+/// The derived form; under `remote`, serde leaves the trait to us in both directions.
+impl Serialize for EntityReference {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl Serialize for EntityDescription {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
     }
 }
 

@@ -11,7 +11,7 @@ pub type Record = BTreeMap<String, Value>;
 
 /// A value before any schema has typed it. Entities and extension values are still
 /// records and strings here.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Value {
     /// `true` or `false`.
     Bool(bool),

@@ -23,6 +23,8 @@ mod cli_coverage;
 #[cfg(test)]
 mod cli_decide;
 #[cfg(test)]
+mod cli_diff;
+#[cfg(test)]
 mod cli_init;
 #[cfg(test)]
 mod cli_test;

@@ -25,6 +25,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("cargo run --release -- decide", "cli.rs"),
     ("cargo run --release -- test ", "here"),
     ("cargo run --release -- test --filter", "here"),
+    ("cargo run --release -- diff main --fail-on allow", "cli_diff.rs"),
     ("palisade serve", "here"),
 ];
 

@@ -72,7 +72,7 @@ pub struct Seen {
 }
 
 /// An attribute or a tag that the request does not have.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Absent {
     /// What should have it: `resource`, `resource.owner`.
     pub(super) holder: String,
@@ -112,9 +112,10 @@ impl FailedPart {
             ClauseKind::When => Part::When,
             ClauseKind::Unless => Part::Unless,
         };
-        let seen = |reading| Seen::of(reading, &policy.written.text, scene);
+        let text = &policy.written.text;
+        let readings = Reading::all(text, condition.span.clone());
         Self {
-            seen: condition.readings.iter().filter_map(seen).collect(),
+            seen: readings.iter().filter_map(|reading| Seen::of(reading, text, scene)).collect(),
             error: error.map(str::to_owned),
             ..Self::at(policy, part, condition.span.clone())
         }

@@ -42,17 +42,18 @@ pub(super) fn of_near_misses(around: &Circumstances<'_>, near_misses: &[NearMiss
     let asking: Vec<_> = near_misses.iter().flat_map(|miss| around.groups_asked(miss)).collect();
     hints.extend(around.no_groups(&asking));
     hints.extend(around.group_case(&asking));
+    // To send it would help where nothing else stood in the way; one policy speaks for all that ask.
+    let mut told: Vec<&Absent> = Vec::new();
     for miss in near_misses {
-        let absent = miss.failed.iter().flat_map(|part| &part.seen).filter_map(|seen| seen.absent.as_ref());
-        hints.extend(absent.map(|absent| around.not_sent(miss, absent)));
-    }
-    let mut told: Vec<Hint> = Vec::new();
-    for hint in hints {
-        if !told.contains(&hint) {
-            told.push(hint);
+        let [part] = &miss.failed[..] else { continue };
+        for absent in part.seen.iter().filter_map(|seen| seen.absent.as_ref()) {
+            if !told.contains(&absent) {
+                told.push(absent);
+                hints.push(around.not_sent(miss, absent));
+            }
         }
     }
-    told
+    hints
 }
 
 /// What can be asked instead of a question that cannot.
