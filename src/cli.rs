@@ -48,7 +48,7 @@ enum Verb {
     Check(check::Args),
     /// Run policy tests.
     Test(test::Args),
-    /// Say what a change of the policies does, by the questions of tests, fixtures and recorded decisions.
+    /// Say what a change of the policies does.
     Diff(diff::Args),
     /// Format policies.
     Fmt(fmt::Args),

@@ -14,7 +14,7 @@ mod tally;
 mod tests;
 
 pub use asking::Side;
-pub use comparison::{Comparison, MOST_COMBINATIONS, Terms};
+pub use comparison::{Comparison, Terms};
 pub use record::Torn;
 
 use std::collections::BTreeMap;

@@ -21,6 +21,8 @@ mod project;
 mod text;
 mod words;
 
+/// So many combinations of fixtures are asked: a few seconds.
+const MOST_COMBINATIONS: usize = 100_000;
 /// So many findings are shown: each is looked up in its text.
 const FINDINGS: usize = 50;
 
@@ -92,7 +94,8 @@ pub(super) fn run(shell: &Shell, args: &Args) -> Exit {
         (Ok(old), Ok(new)) => (old, new),
         (old, new) => return unread(args, [("old", &args.old, old), ("new", &args.new, new)]),
     };
-    let terms = Terms { now: Clock::machine().now().wall, show_values: args.show_values };
+    let (now, show_values) = (Clock::machine().now().wall, args.show_values);
+    let terms = Terms { now, combinations: MOST_COMBINATIONS, show_values };
     let compared = test::on_a_known_stack(|| {
         let mut comparison = Comparison::of(old.side(), new.side(), terms);
         comparison.ask_tests();

@@ -17,7 +17,7 @@ use crate::model::{Identity, Issuer, Kind, Origin, Timestamp, TokenUse, Value};
 pub const LONGEST_SUBJECT: usize = 256;
 
 /// Claims that count only while their `…_verified` claim is true: a user may write anything into them.
-const VERIFIED_BY: [(&str, &str); 2] =
+pub const VERIFIED_BY: [(&str, &str); 2] =
     [("email", "email_verified"), ("phone_number", "phone_number_verified")];
 
 /// The claims that are read under every mapping.

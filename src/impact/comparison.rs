@@ -14,9 +14,6 @@ use crate::identity::Fixture;
 use crate::model::{EntityDescription, Record, Refusal, Timestamp};
 use crate::suite::questions::{Circumstances, Posed, Questions, Speaker};
 
-/// So many combinations of fixtures are asked; of more, so many that lie evenly among them.
-pub const MOST_COMBINATIONS: usize = 100_000;
-
 /// So many users of a log are remembered: few of them ask most of what is on record.
 const REMEMBERED: usize = 10_000;
 
@@ -25,6 +22,8 @@ const REMEMBERED: usize = 10_000;
 pub struct Terms {
     /// The time of the questions that have none of their own.
     pub now: Timestamp,
+    /// How many combinations of fixtures are asked at most; of more, so many that lie evenly among them.
+    pub combinations: usize,
     /// Whether the impact may speak of the users and entities of recorded questions by their ids.
     pub show_values: bool,
 }
@@ -34,7 +33,7 @@ pub struct Terms {
 pub struct Comparison<'a> {
     pub(super) old: Side<'a>,
     pub(super) new: Side<'a>,
-    terms: Terms,
+    pub(super) terms: Terms,
     speakers: Interned<Speaker<'a>>,
     /// The speakers, judged by both sides.
     pub(super) askers: Vec<Asker>,
@@ -104,14 +103,15 @@ impl<'a> Comparison<'a> {
         let untold = self.circumstances.number(Circumstances::default());
         let combinations = Combinations::of(self, untold);
         let mut before = 0;
-        for key in combinations.spread(MOST_COMBINATIONS) {
+        for key in combinations.spread(self.terms.combinations) {
             if self.asked.contains(&key) {
                 before += 1;
             } else {
                 self.ask(&key, Source::Combination);
             }
         }
-        self.tally.note_combinations(combinations.count().saturating_sub(before), MOST_COMBINATIONS);
+        let all = combinations.count();
+        self.tally.note_combinations(all - before, all > self.terms.combinations);
     }
 
     /// Notes that a log is replayed, whatever it turns out to hold.

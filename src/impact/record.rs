@@ -9,13 +9,11 @@ use serde_json::{Map, json};
 use super::Side;
 use crate::cedar::entity_parts;
 use crate::identity::Fixture;
+use crate::identity::claims::VERIFIED_BY;
 use crate::model::{
     Decision, EntityDescription, EntityReference, Kind, Record, Timestamp, TokenUse, Value, object, value,
 };
 use crate::suite::questions::{Circumstances, Speaker};
-
-/// Claims that count only beside another one, which is therefore true of each that is on record.
-const VERIFIED: [(&str, &str); 2] = [("email", "email_verified"), ("phone_number", "phone_number_verified")];
 
 /// A line that is no record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -216,7 +214,8 @@ impl Principal {
         for (claim, value) in &identity.claims {
             let Some(value) = value else { continue };
             claims.insert(claim.clone(), json!(value));
-            if let Some((_, by)) = VERIFIED.iter().find(|(known, _)| known == claim) {
+            // On record is what counted, and so that one was true.
+            if let Some((_, by)) = VERIFIED_BY.iter().find(|(known, _)| known == claim) {
                 claims.insert((*by).to_owned(), json!(true));
             }
         }

@@ -107,9 +107,9 @@ impl Tally {
     }
 
     /// Notes how many combinations there are beside those that tests ask.
-    pub(super) fn note_combinations(&mut self, all: usize, most: usize) {
+    pub(super) fn note_combinations(&mut self, all: usize, cut: bool) {
         self.asked.all_combinations = all;
-        self.asked.cut = all > most;
+        self.asked.cut = cut;
     }
 
     /// Notes a record: replayed, or why not.

@@ -88,7 +88,7 @@ fn issuer() -> Config {
 }
 
 fn comparison<'a>(old: &'a Project, new: &'a Project, show_values: bool) -> Comparison<'a> {
-    let terms = Terms { now: Timestamp::from_millis(0), show_values };
+    let terms = Terms { now: Timestamp::from_millis(0), combinations: 1_000, show_values };
     Comparison::of(old.side(), new.side(), terms)
 }
 
@@ -193,6 +193,18 @@ fn fixtures_are_combined_in_the_circumstances_that_tests_give_an_action() {
 }
 
 #[test]
+fn combinations_that_are_too_many_are_thinned_out_and_that_is_said() {
+    let project = Project::new(READ, TESTS);
+    let mut comparison = comparison(&project, &project, false);
+    comparison.terms.combinations = 4;
+    comparison.ask_tests();
+    comparison.ask_combinations();
+    let asked = comparison.into_impact().asked;
+    assert!(asked.cut && asked.combinations.asked <= 4, "{asked:#?}");
+    assert!(!impact(&project, &project).asked.cut);
+}
+
+#[test]
 fn what_only_one_side_can_be_asked_is_told_and_counts_as_gained_or_lost() {
     let schema = SCHEMA.replace("action read, write", "action read, write, archive");
     let tests = TESTS.replace("actions: [read]", "actions: [read, archive]");
@@ -265,6 +277,19 @@ fn a_record_with_its_values_is_asked_again_and_shows_none_of_them() {
     assert_eq!(examples(&impact.by_policy[0]), [r#"User::"s3cret" (member) read Note::"n\"9""#]);
     let (impact, _) = replayed(&new, &old, &lines, false);
     assert_eq!(impact.asked.recorded.unwrap().decided_otherwise, 1, "on record as denied");
+}
+
+#[test]
+fn a_claim_that_counted_because_it_was_verified_counts_again() {
+    let mapped = MappedClaim { claim: "email".to_owned(), immutable: false };
+    let maps = Config { attributes: [("team".to_owned(), mapped)].into(), ..issuer() };
+    let team = r#"@id("team") permit (principal, action, resource) when { principal has team && principal.team == "a@example.org" };"#;
+    let with = |policies: &str| Project::with(SCHEMA, policies, TESTS, vec![maps.clone()]);
+    let lines =
+        [record("ana", "[]", r#"{"email":"a@example.org"}"#), record("bob", "[]", r#"{"email":null}"#)];
+    let lines: Vec<_> = lines.iter().map(String::as_str).collect();
+    let (impact, _) = replayed(&with(""), &with(team), &lines, false);
+    assert_eq!((impact.questions(), impact.changes.newly_allowed), (2, 1));
 }
 
 #[test]

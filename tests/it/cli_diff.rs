@@ -227,7 +227,9 @@ fn what_stays_for_other_reasons_and_what_one_side_refuses_is_shown() {
     edited policies
       users-look-at-products: 16 questions within its scope, 16 determined by it (added, policies/product.cedar:17)
       users-view-products: 16 questions within its scope, 16 determined by it (removed, policies/product.cedar:17)
-    also edited: schema
+
+    edited beside policies
+      schema
 
     asked
       tests: 62 questions
@@ -300,6 +302,15 @@ fn nothing_that_changes_is_said_with_what_was_asked() {
     × nothing was asked, so no change could be seen
       help: write tests, or replay a decision log; without any there is nothing to fail on
     "#);
+}
+
+#[test]
+fn the_command_of_the_readme_fails_on_what_is_newly_allowed() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let line = readme.lines().find(|line| line.contains("-- diff ")).unwrap();
+    let args: Vec<_> =
+        line.split("-- diff ").nth(1).unwrap().split_whitespace().take_while(|word| *word != "#").collect();
+    assert_eq!(code(&repository(), &args), 1, "{args:?}");
 }
 
 #[test]

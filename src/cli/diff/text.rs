@@ -98,7 +98,8 @@ fn print_edited(impact: &Impact) {
         }
     });
     if !impact.also_edited.is_empty() {
-        println!("also edited: {}", impact.also_edited.join(", "));
+        heading("edited beside policies");
+        println!("  {}", impact.also_edited.join(", "));
     }
 }
 
