@@ -3,7 +3,8 @@
 //! shows of their output is what they print.
 //!
 //! The note behind a block's language, which readers do not see, is the file that it is, or one of:
-//! `fails` for what is shown because it is wrong, `whole` for policies that stand without the shop's.
+//! `fails` for what is shown because it is wrong, `whole` for policies that stand without the shop's, `git`
+//! for commands in a repository where the shop is committed and the section's changes are not.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -14,6 +15,9 @@ use toml::Table;
 use crate::page::{Block, Page, Section, blocks};
 
 const PAGE: &str = "docs/policies.md";
+
+const COMMIT: &str = "git init --quiet && git add --all
+git -c user.name=a -c user.email=a@example.com commit --quiet --message shop";
 
 /// A section laid out as a project, and what is to be tried there.
 struct Project {
@@ -43,12 +47,16 @@ impl Project {
         }
         copy("tests/policies", &path("tests/policies"));
         let changes = |block: &Block| ["cedar", "yaml", "cedarschema"].contains(&&*block.language);
-        if section.iter().any(changes) {
+        let is_compared = section.iter().any(|block| block.note == "git");
+        if section.iter().any(changes) && !is_compared {
             for shops in ["product.test.yaml", "category.test.yaml"] {
                 std::fs::remove_file(path(&format!("tests/policies/{shops}"))).unwrap();
             }
         }
         project.write("palisade.toml", include_str!("../../palisade.toml"));
+        if is_compared {
+            project.output(COMMIT, 0);
+        }
         for block in section.iter().filter(|block| block.note != "fails") {
             project.add(block);
         }
@@ -141,6 +149,11 @@ fn try_out(section: &Section) {
                     printed.take().unwrap_or_else(|| panic!("whose output?\n{}", block.text));
                 assert_eq!(printed, block.text.trim(), "{}", section.heading);
                 None
+            }
+            ("sh", _) if block.note == "git" => {
+                let commit = project.output("git rev-parse HEAD", 0);
+                let output = project.output(&block.text, code);
+                Some(output.replace(&commit[..10], "5d1c0a9e7b"))
             }
             ("sh", _) => Some(project.output(&block.text, code)),
             ("cedar", 1) => Some(project.wrong(block, "palisade check", "policies/product.cedar")),
