@@ -22,8 +22,10 @@ use super::{ForbidErrors, Revision};
 use crate::model::identity::Serial;
 use crate::model::{Evaluation, Identity, Limits, Question, Refusal, Timestamp};
 
-/// How many uids the remembered principals of one snapshot may hold in all; about 60 MB.
+/// How much the remembered principals of one snapshot may weigh in all: about 60 MB, a uid being one.
 const PRINCIPALS: u64 = 200_000;
+/// What a principal weighs beside the uids of its closure: its entity takes about 6 kB.
+const PRINCIPAL: u64 = 16;
 /// How many principals are expected; the memory for more is taken when they come.
 const EXPECTED_PRINCIPALS: usize = 256;
 
@@ -55,7 +57,7 @@ struct Weight;
 
 impl Weighter<Serial, Arc<Principal>> for Weight {
     fn weight(&self, _: &Serial, principal: &Arc<Principal>) -> u64 {
-        1 + u64::try_from(principal.sealed.len()).unwrap_or(u64::MAX)
+        PRINCIPAL.saturating_add(u64::try_from(principal.sealed.len()).unwrap_or(u64::MAX))
     }
 }
 

@@ -25,6 +25,10 @@ use crate::telemetry::{Metrics, log};
 /// How long the last records may take to be written when the service stops.
 const FLUSH: Duration = Duration::from_secs(5);
 
+/// How long a thread that has done some blocking work waits for more: shorter than the time between
+/// two looks at the files, because the allocator gives memory back when a thread ends.
+const KEEP_ALIVE: Duration = Duration::from_millis(500);
+
 /// How long the probes' connections are waited for at the very end.
 const LAST_PROBES: Duration = Duration::from_secs(1);
 
@@ -94,7 +98,11 @@ pub(super) fn prepare(configuration: &Configuration) -> Result<(Runtime, Clock, 
         render::findings(&[fault], &Texts::of(&crate::cedar::Sources::default(), configuration));
         Exit::Failed
     })?;
-    let runtime = Builder::new_multi_thread().enable_all().thread_stack_size(EVALUATION_STACK).build();
+    let runtime = Builder::new_multi_thread()
+        .enable_all()
+        .thread_stack_size(EVALUATION_STACK)
+        .thread_keep_alive(KEEP_ALIVE)
+        .build();
     let runtime =
         runtime.map_err(|error| failed(&format!("the runtime cannot be started: {error}"), None))?;
     Ok((runtime, Clock::machine(), Metrics::new()))
