@@ -7,9 +7,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-use cedar_policy::pst::{
-    BinaryOp, Clause, Expr, PrincipalConstraint, ResourceConstraint, StaticPolicy, Template,
-};
+use cedar_policy::pst::{Clause, Expr, PrincipalConstraint, ResourceConstraint, StaticPolicy, Template};
 use cedar_policy::{Policy, PolicyId, PolicySet, ValidationMode, ValidationWarning, Validator};
 
 use super::expression;
@@ -71,7 +69,7 @@ impl Probes {
         );
         let mut before: Vec<Clause> = Vec::new();
         for (index, clause) in policy.clauses().iter().enumerate() {
-            let parts = parts(clause);
+            let parts = expression::parts(clause);
             for (part, condition) in parts.iter().enumerate() {
                 if before.len() == MOST {
                     return;
@@ -111,25 +109,6 @@ impl Probes {
 
 fn any_for_slot<T>(constraint: T, has_slot: impl Fn(&T) -> bool, any: T) -> T {
     if has_slot(&constraint) { any } else { constraint }
-}
-
-/// The parts of a condition, each of which must let pass: what `&&` joins in a `when`, what `||`
-/// joins in an `unless`.
-fn parts(clause: &Clause) -> Vec<Arc<Expr>> {
-    let (mut rest, joint) = match clause {
-        Clause::When(condition) => (condition, BinaryOp::And),
-        Clause::Unless(condition) => (condition, BinaryOp::Or),
-    };
-    let mut parts = Vec::new();
-    while let Expr::BinaryOp { op, left, right } = &**rest
-        && *op == joint
-    {
-        parts.push(Arc::clone(right));
-        rest = left;
-    }
-    parts.push(Arc::clone(rest));
-    parts.reverse();
-    parts
 }
 
 /// A part as it stands, and turned into its opposite.

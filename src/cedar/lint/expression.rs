@@ -1,5 +1,7 @@
 //! What conditions are made of, piece by piece.
 
+use std::sync::Arc;
+
 use cedar_policy::pst::{BinaryOp, Clause, Expr, Literal, Template, Var};
 
 /// Every expression in the conditions of a policy, outer ones before inner ones, in the order of
@@ -13,6 +15,25 @@ pub(super) fn condition(clause: &Clause) -> &Expr {
     match clause {
         Clause::When(expression) | Clause::Unless(expression) => expression,
     }
+}
+
+/// The parts of a condition, each of which must let pass: what `&&` joins in a `when`, what `||`
+/// joins in an `unless`.
+pub(super) fn parts(clause: &Clause) -> Vec<Arc<Expr>> {
+    let (mut rest, joint) = match clause {
+        Clause::When(condition) => (condition, BinaryOp::And),
+        Clause::Unless(condition) => (condition, BinaryOp::Or),
+    };
+    let mut parts = Vec::new();
+    while let Expr::BinaryOp { op, left, right } = &**rest
+        && *op == joint
+    {
+        parts.push(Arc::clone(right));
+        rest = left;
+    }
+    parts.push(Arc::clone(rest));
+    parts.reverse();
+    parts
 }
 
 /// An expression and everything in it.

@@ -282,17 +282,43 @@ fn a_forbid_that_the_other_token_gets_around_is_found() {
     }
 }
 
-#[test]
-fn a_forbid_that_asks_for_the_kind_of_token_is_not_evaded() {
-    let mut shop = Shop::new(
-        r#"@id("a") forbid (principal is Shop::User, action == Shop::Action::"readProduct", resource)
-           when { (principal has department && principal.department == "x") || principal.token_use == "access" };"#,
-    )
-    .issuer(&[TokenUse::Access, TokenUse::Id], &[("department", "custom:department")]);
+/// What is found in a forbid under these conditions, where an access token has no department and
+/// the schema declares the kind of token.
+fn forbid(conditions: &str) -> Vec<(&'static str, String)> {
+    let mut shop = Shop::new(&when(conditions).replace("permit", "forbid"))
+        .issuer(&[TokenUse::Access, TokenUse::Id], &[("department", "custom:department")]);
     let schema =
         shop.sources.schema[0].text.replace("username?: String,", "username?: String, token_use: String,");
     shop.sources.schema = vec![source("schema/shop.cedarschema", &schema)];
-    assert_eq!(shop.found(), NOTHING);
+    shop.found()
+}
+
+#[test]
+fn a_forbid_that_meets_the_other_kind_of_token_is_not_evaded() {
+    for conditions in [
+        r#"when { (principal has department && principal.department == "x") || principal.token_use == "access" }"#,
+        r#"when { context has ip && ("id" != principal.token_use || principal has department) }"#,
+        r#"when { principal.token_use == "access" || (principal.token_use == "id" && principal has department) }"#,
+        r#"when { !(principal has department && principal.department == "staff") }"#,
+        r#"when { context has ip } unless { principal has department && principal.department == "staff" }"#,
+        r#"when { if principal.token_use == "id" then principal has department else context has ip }"#,
+    ] {
+        assert_eq!(forbid(conditions), NOTHING, "{conditions}");
+    }
+}
+
+#[test]
+fn a_forbid_that_asks_for_the_kind_which_has_the_attribute_is_still_evaded() {
+    for conditions in [
+        r#"when { principal.token_use == "id" && principal has department && principal.department == "x" }"#,
+        r#"when { context has ip && ("access" != principal.token_use && principal has department) }"#,
+        r#"when { principal.token_use == "id" || (principal has department && principal.department == "x") }"#,
+        r#"when { principal has department } unless { principal.token_use == "access" }"#,
+        r#"when { principal has department } unless { context has ip || "access" == principal.token_use }"#,
+        r#"when { context has ip || (principal has department && principal.department == "x") }"#,
+    ] {
+        assert_eq!(forbid(conditions), one("token-kind", "department"), "{conditions}");
+    }
 }
 
 #[test]
