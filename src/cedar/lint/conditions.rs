@@ -46,8 +46,26 @@ struct Probe {
     clause: usize,
     part: usize,
     parts: usize,
-    /// Whether it has no variable in it, so that it is constant whatever its value.
-    closed: bool,
+    /// What of it has no variable in it, and so is constant whatever its value.
+    closed: Option<Closed>,
+}
+
+/// How much of a condition looks at nothing of the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Closed {
+    Whole,
+    /// One of the sides that are enough each: it lets pass whoever comes, or nobody.
+    Side,
+}
+
+impl Closed {
+    fn of(clause: &Clause, part: &Arc<Expr>) -> Option<Self> {
+        if expression::is_closed(part) {
+            return Some(Self::Whole);
+        }
+        let sides = expression::sides(clause, part);
+        sides.iter().any(|side| expression::is_closed(side)).then_some(Self::Side)
+    }
 }
 
 /// Policies that are impossible exactly where a condition lets pass whoever comes. Their ids are
@@ -80,7 +98,7 @@ impl Probes {
                 if self.insert(id, scope.clone(), clauses).is_none() {
                     return;
                 }
-                let closed = !expression::pieces(condition).any(|piece| matches!(piece, Expr::Var(_)));
+                let closed = Closed::of(clause, condition);
                 self.probes.push(Probe { statement, clause: index, part, parts: parts.len(), closed });
                 before.push(passes);
             }
@@ -103,7 +121,10 @@ impl Probes {
             }
         }
         let probes = self.probes.into_iter().enumerate();
-        probes.filter(|(id, probe)| probe.closed || impossible.contains(id)).map(|(_, probe)| probe).collect()
+        probes
+            .filter(|(id, probe)| probe.closed.is_some() || impossible.contains(id))
+            .map(|(_, probe)| probe)
+            .collect()
     }
 }
 
@@ -122,13 +143,19 @@ fn turned(clause: &Clause, part: &Arc<Expr>) -> (Clause, Clause) {
 
 fn of_probe(statement: &Statement<'_>, probe: &Probe) -> Option<Finding> {
     let clause = statement.text.clauses.get(probe.clause)?;
-    let message = match clause.kind {
-        _ if probe.closed => "this condition looks at nothing: it is the same for every request",
-        ClauseKind::When => "this condition holds for every valid request",
-        ClauseKind::Unless => "this condition holds for no valid request",
+    let message = match (probe.closed, clause.kind) {
+        (Some(Closed::Whole), _) => "this condition looks at nothing: it is the same for every request",
+        (Some(Closed::Side), _) => {
+            "one side of this condition looks at nothing: it is the same for every request"
+        }
+        (None, ClauseKind::When) => "this condition holds for every valid request",
+        (None, ClauseKind::Unless) => "this condition holds for no valid request",
     };
     let span = written(&statement.source.text, clause, probe);
-    let help = "it decides nothing: take it out, or say what was meant";
+    let help = match probe.closed {
+        Some(Closed::Side) => "take that side out, or say what was meant",
+        Some(Closed::Whole) | None => "it decides nothing: take it out, or say what was meant",
+    };
     Some(statement.finding(Rule::ConstantCondition, &span, message).help(help))
 }
 

@@ -20,20 +20,36 @@ pub(super) fn condition(clause: &Clause) -> &Expr {
 /// The parts of a condition, each of which must let pass: what `&&` joins in a `when`, what `||`
 /// joins in an `unless`.
 pub(super) fn parts(clause: &Clause) -> Vec<Arc<Expr>> {
-    let (mut rest, joint) = match clause {
-        Clause::When(condition) => (condition, BinaryOp::And),
-        Clause::Unless(condition) => (condition, BinaryOp::Or),
-    };
-    let mut parts = Vec::new();
+    match clause {
+        Clause::When(condition) => joined(condition, BinaryOp::And),
+        Clause::Unless(condition) => joined(condition, BinaryOp::Or),
+    }
+}
+
+/// The sides of such a part, one of which is enough: what the other of the two joins.
+pub(super) fn sides(clause: &Clause, part: &Arc<Expr>) -> Vec<Arc<Expr>> {
+    match clause {
+        Clause::When(_) => joined(part, BinaryOp::Or),
+        Clause::Unless(_) => joined(part, BinaryOp::And),
+    }
+}
+
+fn joined(mut rest: &Arc<Expr>, joint: BinaryOp) -> Vec<Arc<Expr>> {
+    let mut joined = Vec::new();
     while let Expr::BinaryOp { op, left, right } = &**rest
         && *op == joint
     {
-        parts.push(Arc::clone(right));
+        joined.push(Arc::clone(right));
         rest = left;
     }
-    parts.push(Arc::clone(rest));
-    parts.reverse();
-    parts
+    joined.push(Arc::clone(rest));
+    joined.reverse();
+    joined
+}
+
+/// Whether an expression looks at nothing of the request.
+pub(super) fn is_closed(expression: &Expr) -> bool {
+    !pieces(expression).any(|piece| matches!(piece, Expr::Var(_)))
 }
 
 /// An expression and everything in it.

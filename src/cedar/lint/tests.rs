@@ -204,6 +204,15 @@ fn a_condition_that_decides_nothing_is_found_at_its_place() {
         constant("when { resource has owner } unless { context has ip || resource.owner == principal }"),
         NOTHING
     );
+    assert_eq!(
+        constant("when { 1 < 2 || context has ip }"),
+        one("constant-condition", "1 < 2 || context has ip")
+    );
+    assert_eq!(
+        constant("unless { resource has owner || (context has ip && 2 < 1) }"),
+        one("constant-condition", "(context has ip && 2 < 1)")
+    );
+    assert_eq!(constant("when { context has ip || resource has owner }"), NOTHING);
     let both_types = r#"@id("a") permit (principal, action == Shop::Action::"readProduct", resource) when { principal is Shop::User };"#;
     assert_eq!(found(both_types), NOTHING, "a machine may ask too");
 }
