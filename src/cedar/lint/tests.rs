@@ -134,6 +134,10 @@ fn a_policy_that_never_applies_is_said_to_once_and_not_where_an_error_says_more(
     assert_eq!(found(&condition), one("never-applies", &condition));
     let before_another = when("when { resource is Shop::Category && context has ip }");
     assert_eq!(found(&before_another), one("never-applies", &before_another), "and no condition is constant");
+    let for_anybody = scope.replace("principal is Shop::User", "principal");
+    assert_eq!(found(&for_anybody), one("never-applies", &for_anybody), "and nobody is anybody");
+    let shadowed = format!("{}\n{}", when(""), before_another.replace("\"a\"", "\"b\""));
+    assert_eq!(found(&shadowed).len(), 1, "and stands in no shadow");
     assert_eq!(found(&scope.replace("Category", "Product")), NOTHING);
     assert_eq!(found(&scope.replace("Category", "Thing")), one("validation", "Shop::Thing"));
 }
@@ -157,6 +161,19 @@ fn a_policy_in_the_shadow_of_a_broader_one_adds_nothing() {
     assert!(pair(users, &admins.replace("readProduct", "updateProduct")).is_empty(), "another action");
     let toys = users.replace("resource", r#"resource in Shop::Category::"toys""#);
     assert!(pair(&toys, admins).is_empty(), "a narrower resource");
+}
+
+#[test]
+fn of_many_in_one_shadow_each_names_whose_it_is() {
+    let helps = |narrow: &[&str]| {
+        let broad = r#"@id("all") permit (principal is Shop::User, action, resource);"#.to_owned();
+        let named = |name: &&str| when("").replace("\"a\"", &format!("{name:?}"));
+        let text = [broad].into_iter().chain(narrow.iter().map(named)).collect::<String>();
+        let checked = Shop::new(&text).check();
+        checked.findings.into_iter().filter_map(|finding| finding.help).collect::<Vec<_>>()
+    };
+    assert_eq!(helps(&["a"]), ["take this one out, or narrow the other"]);
+    assert_eq!(helps(&["a", "b"]), ["take this one out, or narrow `all`: it shadows 2 policies"; 2]);
 }
 
 #[test]
