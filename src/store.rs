@@ -1,9 +1,10 @@
 //! Policies, schema and entities on disk: read, watched, reloaded; the last good revision stays.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 use crate::cedar::ForbidErrors;
 use crate::model::Period;
@@ -18,7 +19,6 @@ pub mod reload;
 #[expect(clippy::disallowed_methods, reason = "tests make files")]
 mod shop;
 pub mod test_files;
-mod urgent;
 mod walk;
 mod watch;
 
@@ -44,9 +44,11 @@ pub struct Config {
     pub forbid_errors: ForbidErrors,
     /// Policy tests, a folder or a file: a revision whose tests fail is not put in force.
     pub tests: Option<PathBuf>,
-    /// How long these tests may take.
+    /// How long these tests may take, up to a minute.
+    #[serde(deserialize_with = "short")]
     pub tests_timeout: Period,
     /// Files below `dir` that hold forbids only and wait for no tests.
+    #[serde(deserialize_with = "files_below")]
     pub ungated: Vec<String>,
 }
 
@@ -63,6 +65,35 @@ impl Default for Config {
             ungated: Vec::new(),
         }
     }
+}
+
+/// Edits wait for the tests of the one before.
+const LONGEST_TESTS: Duration = Duration::from_secs(60);
+
+fn short<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Period, D::Error> {
+    let period = Period::deserialize(deserializer)?;
+    if period.0.is_zero() || period.0 > LONGEST_TESTS {
+        return Err(D::Error::custom("the tests need some time, and no more than a minute"));
+    }
+    Ok(period)
+}
+
+/// Names as the walk through the folder gives them: anything else would name no file, and nobody would notice
+/// before an emergency.
+fn files_below<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let names = Vec::<String>::deserialize(deserializer)?;
+    for (index, name) in names.iter().enumerate() {
+        let hidden = |part: &str| part.is_empty() || part.starts_with('.');
+        if name.split('/').any(hidden) || Path::new(name).extension() != Some("cedar".as_ref()) {
+            return Err(D::Error::custom(format_args!(
+                "`{name}` is no policy file below `policies.dir`: write `emergency.cedar`"
+            )));
+        }
+        if names.iter().take(index).any(|before| before == name) {
+            return Err(D::Error::custom(format_args!("`{name}` is named twice")));
+        }
+    }
+    Ok(names)
 }
 
 impl Config {
@@ -90,5 +121,19 @@ mod tests {
         let skip: Config = serde_json::from_str(r#"{"forbid_errors": "skip"}"#).unwrap();
         assert_eq!(skip.weak_settings().first().map(|weak| weak.setting), Some("policies.forbid_errors"));
         assert!(serde_json::from_str::<Config>(r#"{"watched": true}"#).is_err());
+    }
+
+    #[test]
+    fn what_waits_for_no_tests_is_named_as_the_folder_names_it() {
+        let read = |json: &str| serde_json::from_str::<Config>(json);
+        assert!(
+            read(r#"{"ungated": ["emergency.cedar", "deep/stop.cedar"], "tests_timeout": "1m"}"#).is_ok()
+        );
+        for wrong in ["../x.cedar", "./emergency.cedar", "links.json", "/x.cedar", ".x.cedar", ""] {
+            let error = read(&format!(r#"{{"ungated": ["{wrong}"]}}"#)).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("`{wrong}` is no policy file")), "{error}");
+        }
+        assert!(read(r#"{"ungated": ["a.cedar", "a.cedar"]}"#).is_err());
+        assert!(read(r#"{"tests_timeout": "0s"}"#).is_err() && read(r#"{"tests_timeout": "10h"}"#).is_err());
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use super::Source;
-use super::ids::policy_id;
+use super::lexer::tokens_in;
 use super::statements::{PolicyText, policies};
 use crate::model::{Finding, Place};
 
@@ -13,16 +13,19 @@ pub fn misplaced(source: &Source) -> Vec<Finding> {
     policies(&source.text).iter().filter_map(|policy| misplaced_policy(source, policy)).collect()
 }
 
-/// Whether a file holds no policy.
-pub fn is_empty(source: &Source) -> bool {
-    policies(&source.text).is_empty()
+/// The forbids of `before` that `after` does not hold, word for word, as a file of their own; nothing
+/// where all are there. They have no ids of their own in it: `after` may have given those to others.
+pub fn left_out(before: &[Source], after: &[Source]) -> Option<Source> {
+    let kept: HashSet<_> = after.iter().flat_map(forbids).map(|(words, _)| words).collect();
+    let gone = before.iter().flat_map(forbids).filter(|(words, _)| !kept.contains(words));
+    let text: String = gone.map(|(_, text)| text + "\n").collect();
+    let name = "forbids-before-the-edit.cedar";
+    (!text.is_empty()).then(|| Source { path: name.into(), name: name.into(), text: text.into() })
 }
 
-/// Whether every policy of `before` still stands in `after` by its id: none was taken away, and none
-/// can have moved to a file that must wait.
-pub fn keeps_all(before: &[Source], after: &[Source]) -> bool {
-    let after: HashSet<_> = after.iter().flat_map(ids).collect();
-    before.iter().flat_map(ids).all(|id| after.contains(&id))
+/// How many policies files hold.
+pub fn count(files: &[Source]) -> usize {
+    files.iter().map(|file| policies(&file.text).len()).sum()
 }
 
 fn misplaced_policy(source: &Source, policy: &PolicyText) -> Option<Finding> {
@@ -39,11 +42,13 @@ fn misplaced_policy(source: &Source, policy: &PolicyText) -> Option<Finding> {
     Some(finding.help("`policies.ungated` is for forbids: move it to another file"))
 }
 
-/// The ids that the policies of a file go by; those that are none are the compiler's to refuse.
-fn ids(source: &Source) -> impl Iterator<Item = String> {
-    policies(&source.text).into_iter().enumerate().filter_map(move |(index, policy)| {
-        let written = policy.annotation("id").map(|id| id.value.as_str());
-        policy_id(&source.name, index + 1, written).ok()
+/// Each policy of a file, as words and as text, without its annotations.
+fn forbids(source: &Source) -> impl Iterator<Item = (Vec<&str>, String)> {
+    let text = &source.text;
+    policies(text).into_iter().filter_map(move |policy| {
+        let span = policy.effect?.start..policy.span.end;
+        let words = tokens_in(text, span.clone()).map(|token| token.text).collect();
+        Some((words, text.get(span)?.to_owned()))
     })
 }
 
@@ -70,16 +75,16 @@ mod tests {
     }
 
     #[test]
-    fn a_forbid_that_is_changed_is_kept_and_one_that_is_gone_is_not() {
-        let one = file("@id(\"a\") forbid (principal == User::\"a\", action, resource);");
-        let wider = file("@id(\"a\") forbid (principal, action, resource);");
-        let both = file(
-            "@id(\"b\") forbid (principal, action, resource); @id(\"a\") forbid (principal, action, resource);",
-        );
-        let keeps = |before: &Source, after: &Source| {
-            keeps_all(std::slice::from_ref(before), std::slice::from_ref(after))
-        };
-        assert!(keeps(&one, &both) && keeps(&one, &wider) && keeps(&file(""), &one));
-        assert!(!keeps(&both, &one) && !keeps(&one, &file("")));
+    fn a_forbid_that_is_gone_or_changed_is_left_out_whatever_its_id() {
+        let alice = "forbid (principal == User::\"a\", action, resource);";
+        let one = [file(&format!("@id(\"a\") {alice}"))];
+        let laid_out = [file("@id(\"b\")\nforbid(principal==User::\"a\",action,resource);")];
+        let never = [file("@id(\"a\") forbid (principal == User::\"a\", action, resource) when { false };")];
+        assert_eq!(left_out(&one, &laid_out), None);
+        assert_eq!(left_out(&[], &one), None);
+        for after in [&never[..], &[]] {
+            assert_eq!(left_out(&one, after).unwrap().text.trim(), alice);
+        }
+        assert_eq!(count(&one), 1);
     }
 }

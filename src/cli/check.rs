@@ -84,7 +84,8 @@ pub(super) fn configuration_of(shell: &Shell, path: &Path) -> Result<Configurati
 
 fn check(configuration: &Configuration, args: &Args) -> Exit {
     let limits = &configuration.config.limits;
-    let checked = match files(configuration).read() {
+    let files = files(configuration);
+    let checked = match files.read() {
         Err(findings) => Ok((Sources::default(), Checked { findings, ..Checked::default() })),
         Ok(sources) if args.fix => mended(configuration, sources),
         Ok(sources) => {
@@ -92,10 +93,11 @@ fn check(configuration: &Configuration, args: &Args) -> Exit {
             Ok((sources, checked))
         }
     };
-    let (sources, checked) = match checked {
+    let (sources, mut checked) = match checked {
         Ok(checked) => checked,
         Err(exit) => return exit,
     };
+    checked.findings.extend(files.missing_ungated());
     match args.format {
         Format::Json => json(&checked),
         Format::Text => text(&checked, &Texts::of(&sources, configuration)),

@@ -134,7 +134,7 @@ pub(super) fn load(
             }
             Err(failed(
                 &format!("the policies cannot serve: {}", render::count(&findings)),
-                Some("`palisade check` shows the same"),
+                Some("`palisade check` and `palisade test` show the same"),
             ))
         }
     }

@@ -42,8 +42,12 @@ impl Gate {
         &self.tests
     }
 
-    /// Runs the tests. Blocks until there is a verdict, and never longer than their time.
-    fn pass(&self, snapshot: Arc<Snapshot>, texts: TestTexts) -> Result<(), Vec<Finding>> {
+    /// Runs the tests and gives what failed. Blocks until there is a verdict, and never longer than
+    /// their time.
+    ///
+    /// # Errors
+    /// There is no verdict.
+    fn judge(&self, snapshot: Arc<Snapshot>, texts: TestTexts) -> Result<Vec<Finding>, Vec<Finding>> {
         let failed = |code, message: String, help: &str| {
             vec![Finding::error(&self.tests.name(), code, message).help(help)]
         };
@@ -58,8 +62,7 @@ impl Gate {
             return Err(failed("internal", format!("no thread to run the tests on: {error}"), "try again"));
         }
         match told.recv_timeout(self.timeout) {
-            Ok(findings) if findings.is_empty() => Ok(()),
-            Ok(findings) => Err(findings),
+            Ok(findings) => Ok(findings),
             Err(RecvTimeoutError::Timeout) => {
                 stop.store(true, Ordering::Relaxed);
                 let message = format!("the tests have no verdict after {:?}", self.timeout);
@@ -76,21 +79,20 @@ impl Gate {
 
 /// Compiles what was read, and lets it through the gate. Blocks.
 ///
-/// The tests judge the policies without the files that wait for no tests: an emergency would fail
-/// them, and would then keep every other edit out for as long as it lasts.
+/// A case that passes without the files that wait for no tests is not held against the edit: an
+/// emergency would fail the tests, and would keep every other edit out for as long as it lasts.
 pub(super) fn admit(edit: Edit, files: &Files) -> Result<Compiled, Vec<Finding>> {
     let sources = edit.sources?;
     let compiled = cedar::compile(&sources, files.limits())?;
-    if let (Some(gate), Some(texts)) = (files.gate(), edit.tests) {
-        let (urgent, rest) = sources.split(files.ungated());
-        let judged = if urgent.iter().all(cedar::ungated::is_empty) {
-            Arc::clone(&compiled.snapshot)
-        } else {
-            cedar::compile(&rest, files.limits())?.snapshot
-        };
-        gate.pass(judged, texts)?;
+    let (Some(gate), Some(texts)) = (files.gate(), edit.tests) else { return Ok(compiled) };
+    let mut failed = gate.judge(Arc::clone(&compiled.snapshot), texts.clone())?;
+    let (urgent, rest) = sources.split(files.ungated());
+    if !failed.is_empty() && cedar::ungated::count(&urgent) > 0 {
+        let without = gate.judge(cedar::compile(&rest, files.limits())?.snapshot, texts)?;
+        let same = |one: &Finding, other: &Finding| (&one.path, one.place) == (&other.path, other.place);
+        failed.retain(|finding| without.iter().any(|other| same(finding, other)));
     }
-    Ok(compiled)
+    if failed.is_empty() { Ok(compiled) } else { Err(failed) }
 }
 
 impl fmt::Debug for Gate {

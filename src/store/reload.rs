@@ -1,6 +1,7 @@
 //! Try, then swap: an edit is put in force when it compiles, and until then the last good revision serves.
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,14 +10,17 @@ use tokio::sync::{Notify, watch};
 use super::files::{Files, read_capped};
 use super::gate::{Edit, admit};
 use super::test_files::TestTexts;
-use super::urgent::InForce;
 use super::watch::Watch;
-use crate::cedar::{self, Compiled, Publisher, Revision, Snapshots, Sources, live};
+use crate::cedar::{Compiled, Publisher, Revision, Snapshots, Sources, live};
 use crate::clock::Clock;
 use crate::model::Finding;
 use crate::model::status::PolicyStatus;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::ResultLabels;
+
+mod urgent;
+
+use urgent::InForce;
 
 /// Two readings this far apart that agree are no edit in progress. A half-finished edit can be valid:
 /// a forbid that is moved from one file to another is gone for a moment.
@@ -59,6 +63,8 @@ pub struct Reloads {
     refused: Option<Reading>,
     /// The texts in force, where some of them can change without tests.
     in_force: Option<InForce>,
+    /// The tests that what is in force has passed.
+    passed: Option<TestTexts>,
     clock: Clock,
     metrics: Metrics,
 }
@@ -94,6 +100,7 @@ impl Loaded {
     ) -> Result<Self, Vec<Finding>> {
         let edit = files.read_edit();
         let in_force = edit.sources.as_ref().ok().and_then(|sources| InForce::of(sources, &files));
+        let passed = edit.tests.clone();
         let Compiled { snapshot, mut warnings } = admit(edit, &files)?;
         warnings.extend(files.missing_ungated());
         let revision = Arc::clone(snapshot.revision().as_str());
@@ -106,8 +113,17 @@ impl Loaded {
         });
         let (publisher, snapshots) = live::channel(snapshot);
         let files = Arc::new(files);
-        let reloads =
-            Reloads { files, configuration, publisher, status, refused: None, in_force, clock, metrics };
+        let reloads = Reloads {
+            files,
+            configuration,
+            publisher,
+            status,
+            refused: None,
+            in_force,
+            passed,
+            clock,
+            metrics,
+        };
         Ok(Self { snapshots, status: read_end, warnings, reloads })
     }
 }
@@ -167,24 +183,23 @@ impl Reloads {
     }
 
     async fn judge(&mut self) -> Outcome {
+        self.publish_more_forbids().await;
         let edit = self.read().await;
         if let Some(outcome) = self.known(&edit) {
             return outcome;
         }
         let edit = self.at_rest(edit).await;
+        if let Ok(sources) = &edit.sources {
+            self.publish_settled_forbids(sources).await;
+        }
         if let Some(outcome) = self.known(&edit) {
             return outcome;
         }
-        self.publish_urgent(&edit).await;
-        if self.is_in_force(&edit) {
-            return Outcome::Published;
-        }
-        let reading = Reading::of(&edit);
-        let in_force = edit.sources.as_ref().ok().and_then(|sources| InForce::of(sources, &self.files));
-        match self.admit(edit).await {
+        tracing::info!("judging an edit");
+        let (reading, before) = (Reading::of(&edit), self.in_force.clone());
+        match self.admit(edit.clone()).await {
             Ok(compiled) => {
-                self.publish(compiled);
-                self.in_force = in_force;
+                self.publish_admitted(compiled, edit, before).await;
                 Outcome::Published
             }
             Err(findings) => {
@@ -199,35 +214,33 @@ impl Reloads {
         if self.refused.as_ref() == Some(&Reading::of(edit)) {
             return Some(Outcome::Unchanged);
         }
-        if self.is_in_force(edit) {
+        if self.is_in_force(edit) && edit.tests == self.passed {
             self.note_taken_back();
             return Some(Outcome::Unchanged);
         }
         None
     }
 
-    /// Puts in force at once what waits for no tests. What is wrong with it is told with the rest.
-    async fn publish_urgent(&mut self, edit: &Edit) {
-        let Some(in_force) = self.in_force.clone() else { return };
-        let (files, read) = (Arc::clone(&self.files), edit.sources.as_ref().ok().cloned());
-        let urgent = off_the_serving_threads(move || {
-            let Some(sources) = in_force.urgent(files.read_ungated()?, read.as_ref(), &files) else {
-                return Ok(None);
-            };
-            let compiled = cedar::compile(&sources, files.limits())?;
-            Ok(Some((compiled, InForce::of(&sources, &files))))
-        });
-        if let Ok(Some((compiled, in_force))) = urgent.await {
-            tracing::warn!("what waits for no tests goes first");
-            self.publish(compiled);
-            self.in_force = in_force;
+    /// Puts in force what was admitted. Forbids that came while it was judged stay.
+    async fn publish_admitted(&mut self, compiled: Compiled, edit: Edit, before: Option<InForce>) {
+        let admitted = edit.sources.as_ref().ok().and_then(|sources| InForce::of(sources, &self.files));
+        match self.overtaking(admitted.as_ref(), before.as_ref()) {
+            Some(newer) => self.publish_urgent(|| Ok(Some(newer))).await,
+            None => {
+                if !self.is_in_force(&edit) {
+                    self.put_in_force(compiled);
+                }
+                self.in_force = admitted;
+            }
         }
+        self.note_taken_back();
+        self.passed = edit.tests;
     }
 
     fn note_taken_back(&mut self) {
         self.refused = None;
         if !self.status.borrow().findings.is_empty() {
-            tracing::info!("the files on disk are again those in force");
+            tracing::info!("the files on disk are those in force again");
             self.set_findings(Arc::default());
         }
     }
@@ -237,9 +250,10 @@ impl Reloads {
     }
 
     /// Reads until two readings agree.
-    async fn at_rest(&self, mut edit: Edit) -> Edit {
+    async fn at_rest(&mut self, mut edit: Edit) -> Edit {
         for _ in 0..READINGS {
             tokio::time::sleep(SETTLING).await;
+            self.publish_more_forbids().await;
             let again = self.read().await;
             if Reading::of(&edit) == Reading::of(&again) {
                 return again;
@@ -258,9 +272,15 @@ impl Reloads {
         read.unwrap_or_else(|findings| Edit { sources: Err(findings), tests: None })
     }
 
-    async fn admit(&self, edit: Edit) -> Result<Compiled, Vec<Finding>> {
+    async fn admit(&mut self, edit: Edit) -> Result<Compiled, Vec<Finding>> {
         let files = Arc::clone(&self.files);
-        let compiled = off_the_serving_threads(move || admit(edit, &files)).await?;
+        let mut admitting = pin!(off_the_serving_threads(move || admit(edit, &files)));
+        let compiled = loop {
+            tokio::select! {
+                admitted = &mut admitting => break admitted?,
+                () = tokio::time::sleep(SETTLING) => self.publish_more_forbids().await,
+            }
+        };
         if compiled.snapshot.policy_count() == 0 && self.publisher.current().policy_count() > 0 {
             return Err(vec![
                 Finding::error(&THE_FILES.into(), "policies-emptied", "there is no policy any more").help(
@@ -272,7 +292,8 @@ impl Reloads {
         Ok(compiled)
     }
 
-    fn publish(&mut self, compiled: Compiled) {
+    /// What was found wrong with other files stands.
+    fn put_in_force(&mut self, compiled: Compiled) {
         let Compiled { snapshot, warnings } = compiled;
         for warning in &warnings {
             tracing::warn!(code = warning.code, finding = %warning, help = warning.help, "policy warning");
@@ -282,13 +303,11 @@ impl Reloads {
         self.publisher.publish(snapshot);
         self.metrics.set_revision(&revision);
         tracing::info!(%revision, policies, "another revision is in force");
-        self.refused = None;
         let loaded_at = self.clock.now();
         self.status.send_modify(|status| {
             status.revision = revision;
             status.loaded_at = loaded_at;
         });
-        self.set_findings(Arc::default());
     }
 
     fn refuse(&mut self, reading: Reading, findings: Vec<Finding>) {

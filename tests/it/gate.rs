@@ -64,13 +64,79 @@ async fn a_kill_switch_goes_live_soon_while_the_rest_of_the_edit_fails() {
     degraded(&service).await;
     assert_eq!(asked(&service, "bob", &["user"]).await, "deny no_permit", "the rest is not in force");
 
-    service.setup.write("policies/broken.cedar", "permit (");
+    // Nor does it matter how the rest is broken, or that another forbid stood there before.
+    std::fs::write(service.setup.path("policies/unreadable.cedar"), [0xff]).unwrap();
+    service.ready(|reply| reply.body["findings"].to_string().contains("not-utf-8")).await;
+    service.setup.write("policies/emergency.cedar", &STOP_ALICE.replace("\"alice\"", "\"bob\""));
+    let read = json!({"action": "readProduct", "resource": {"type": "Product", "id": "p-42"}});
+    let bob = service.token("bob", &["user"]);
+    service.until(&bob, read, |reply| reply.outcome() == "deny forbidden").await;
+    assert_eq!(asked(&service, "alice", &["admin"]).await, "deny forbidden", "what stood there stays");
+}
+
+#[tokio::test]
+async fn a_kill_switch_does_not_wait_for_tests_that_run() {
+    let setup = setup();
+    // Each case costs little, and these are many.
+    let slow = format!(
+        "principals: {{ alice: {{ groups: [admin] }} }}\nresources:\n{}tests:\n  - {{ name: slow, principals: [alice], \
+         actions: [readProduct, updateProduct, deleteProduct], resources: [{}], expect: allow }}\n",
+        (0..20_000).map(|n| format!("  p{n}: {{ type: Product, id: p-{n} }}\n")).collect::<String>(),
+        (0..20_000).map(|n| format!("p{n}")).collect::<Vec<_>>().join(", "),
+    );
+    setup.write("tests/slow.test.yaml", &slow);
+    let service = setup.start();
+    let alice = service.token("alice", &["admin"]);
+    service.setup.write(
+        "policies/carol.cedar",
+        "@id(\"carol\") permit (principal == Shop::User::\"carol\", action, resource);",
+    );
+    service.line("judging an edit");
+    let edited = Instant::now();
+    service.setup.write("policies/emergency.cedar", STOP_ALICE);
+    service.until(&alice, update(), |reply| reply.outcome() == "deny forbidden").await;
+    println!("the kill switch answered after {:?}", edited.elapsed());
+    let carol = service.token("carol", &[]);
+    assert_eq!(service.authorize(&carol, update()).await.outcome(), "deny no_permit", "the tests run yet");
+    // The rest comes when it has passed, and takes nothing away.
+    service.until(&carol, update(), |reply| reply.outcome() == "allow permitted").await;
+    assert_eq!(asked(&service, "alice", &["admin"]).await, "deny forbidden");
+}
+
+#[tokio::test]
+async fn an_emergency_may_have_tests_of_its_own() {
+    let setup = setup();
+    setup.write("policies/emergency.cedar", &STOP_ALICE.replace("alice", "mallory"));
+    let tests =
+        TESTS.replace("principals: {", "principals: { mallory: {},").replace("may: {", "may: { mallory: [],");
+    setup.write("tests/product.test.yaml", &tests);
+    let service = setup.start();
     service
         .setup
-        .write("policies/emergency.cedar", &STOP_ALICE.replace("== Shop::User::\"alice\"", "is Shop::User"));
-    let bob = service.token("bob", &["user"]);
-    let read = json!({"action": "readProduct", "resource": {"type": "Product", "id": "p-42"}});
-    service.until(&bob, read, |reply| reply.outcome() == "deny forbidden").await;
+        .write("policies/more.cedar", "@id(\"more\") forbid (principal is Shop::Machine, action, resource);");
+    service.line("another revision is in force");
+    assert_eq!(service.operations("/readyz").await.body["status"], "ok");
+}
+
+#[tokio::test]
+async fn tests_that_no_longer_hold_are_told_even_where_no_policy_changed() {
+    let service = setup().start();
+    service.setup.write("tests/product.test.yaml", &TESTS.replace("bob: [readProduct]", "bob: []"));
+    degraded(&service).await;
+    assert_eq!(asked(&service, "alice", &["admin"]).await, "allow permitted", "what is in force stays");
+    service.setup.write("tests/product.test.yaml", TESTS);
+    service.ready(|reply| reply.body["status"] == "ok").await;
+}
+
+#[tokio::test]
+async fn a_forbid_is_not_narrowed_beside_an_edit_that_fails() {
+    let setup = setup();
+    setup.write("policies/emergency.cedar", STOP_ALICE);
+    let service = setup.start();
+    service.setup.write("policies/everyone.cedar", EVERYONE);
+    service.setup.write("policies/emergency.cedar", &STOP_ALICE.replace(';', "when { false };"));
+    degraded(&service).await;
+    assert_eq!(asked(&service, "alice", &["admin"]).await, "deny forbidden");
 }
 
 #[tokio::test]

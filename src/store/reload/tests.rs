@@ -182,7 +182,7 @@ async fn an_edit_in_progress_is_not_put_in_force() {
 #[tokio::test]
 async fn files_that_never_come_to_rest_are_not_put_in_force() {
     let shop = Shop::new();
-    let Loaded { reloads, .. } = load(&shop);
+    let Loaded { mut reloads, .. } = load(&shop);
     let writer = async {
         for round in 0.. {
             shop.write("policies/log.cedar", format!("// {round}"));

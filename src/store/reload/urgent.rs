@@ -1,0 +1,97 @@
+//! The kill switch: forbids that go live over what is in force, whatever the rest of an edit is like and
+//! whatever is still judged.
+
+use std::sync::Arc;
+
+use super::{Reloads, off_the_serving_threads};
+use crate::cedar::{self, Compiled, Source, Sources, ungated};
+use crate::store::files::Files;
+
+/// The texts in force, where some of the files wait for no tests.
+#[derive(Debug, Clone)]
+pub(super) struct InForce {
+    /// Those files, as they were read last.
+    ungated: Vec<Source>,
+    /// Forbids that they held before, and that stay until the rest of the edit is judged: they may have
+    /// moved to a file whose tests fail, or have been narrowed.
+    kept: Option<Source>,
+    rest: Sources,
+}
+
+impl InForce {
+    /// Nothing where every file waits for tests.
+    pub(super) fn of(sources: &Sources, files: &Files) -> Option<Self> {
+        if files.ungated().is_empty() {
+            return None;
+        }
+        let (ungated, rest) = sources.clone().split(files.ungated());
+        Some(Self { ungated, kept: None, rest })
+    }
+
+    /// The texts as one.
+    pub(super) fn sources(&self) -> Sources {
+        self.rest.clone().with(self.ungated.iter().chain(&self.kept).cloned().collect())
+    }
+
+    /// The same after an edit of the files that wait for nobody: what they forbid now, and what they
+    /// forbade. Nothing where that changes nothing.
+    fn with_more(&self, ungated: Vec<Source>) -> Option<Self> {
+        let before: Vec<_> = self.ungated.iter().chain(&self.kept).cloned().collect();
+        let changed = ungated != self.ungated;
+        changed.then(|| Self { kept: ungated::left_out(&before, &ungated), ungated, rest: self.rest.clone() })
+    }
+
+    /// The same, exactly as the files say: the rest of the edit is what is in force.
+    fn settled(&self, edit: &Sources, files: &Files) -> Option<Self> {
+        let (ungated, rest) = edit.clone().split(files.ungated());
+        let same_rest = rest.revision() == self.rest.revision();
+        (same_rest && (self.kept.is_some() || ungated != self.ungated)).then_some(Self {
+            ungated,
+            kept: None,
+            rest,
+        })
+    }
+}
+
+impl Reloads {
+    /// Puts in force at once what the files that wait for no tests forbid now. What is wrong with them
+    /// is told with the rest of the edit.
+    pub(super) async fn publish_more_forbids(&mut self) {
+        let Some(in_force) = self.in_force.clone() else { return };
+        let files = Arc::clone(&self.files);
+        self.publish_urgent(move || Ok(in_force.with_more(files.read_ungated()?))).await;
+    }
+
+    /// Puts in force what these files say, and no more, where nothing else of the edit is new.
+    pub(super) async fn publish_settled_forbids(&mut self, edit: &Sources) {
+        let Some(in_force) = self.in_force.clone() else { return };
+        let (files, edit) = (Arc::clone(&self.files), edit.clone());
+        self.publish_urgent(move || Ok(in_force.settled(&edit, &files))).await;
+    }
+
+    /// What was admitted under forbids that came while it was judged; nothing where none came.
+    pub(super) fn overtaking(&self, admitted: Option<&InForce>, before: Option<&InForce>) -> Option<InForce> {
+        let now = self.in_force.as_ref()?;
+        if now.ungated == before?.ungated {
+            return None;
+        }
+        admitted?.with_more(now.ungated.clone())
+    }
+
+    pub(super) async fn publish_urgent(
+        &mut self,
+        next: impl FnOnce() -> Result<Option<InForce>, Vec<crate::model::Finding>> + Send + 'static,
+    ) {
+        let files = Arc::clone(&self.files);
+        let compiled = off_the_serving_threads(move || {
+            let Some(next) = next()? else { return Ok(None) };
+            Ok(Some((cedar::compile(&next.sources(), files.limits())?, next)))
+        });
+        if let Ok(Some((Compiled { snapshot, warnings }, next))) = compiled.await {
+            let (forbids, kept) = (ungated::count(&next.ungated), ungated::count(next.kept.as_slice()));
+            tracing::warn!(forbids, kept, files = ?self.files.ungated(), "forbids that wait for no tests go live");
+            self.put_in_force(Compiled { snapshot, warnings });
+            self.in_force = Some(next);
+        }
+    }
+}
