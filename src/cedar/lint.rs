@@ -90,7 +90,7 @@ fn check_here(parts: Parts, sources: &Sources, limits: &Limits, project: &Projec
 fn lint(parts: &Parts, sources: &Sources, project: &Project) -> Vec<Finding> {
     let statements = statement::all(sources, parts);
     let mut found: Vec<_> = statements.iter().filter_map(missing_id).collect();
-    found.extend(scope::any_principal(&statements));
+    found.extend(scope::any_principal(&statements, parts));
     found.extend(scope::shadowed(&statements, parts));
     found.extend(conditions::constant(&statements, parts));
     found.extend(groups::unknown(&statements, parts, project));

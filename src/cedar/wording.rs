@@ -105,12 +105,10 @@ impl<'a> Complaint<'a> {
 /// What a parser did not expect.
 fn syntax(message: &str, complaint: &Complaint<'_>) -> Option<Wording> {
     let expected = complaint.expected.and_then(|expected| expected.strip_prefix("expected "));
-    let unexpected = if message == "unexpected end of input" {
-        "the end of the text".to_owned()
-    } else if message == "invalid token" {
-        return Some(character(complaint));
-    } else {
-        message.strip_prefix("unexpected token ")?.to_owned()
+    let unexpected = match message {
+        "unexpected end of input" => None,
+        "invalid token" => return Some(character(complaint)),
+        _ => Some(message.strip_prefix("unexpected token ")?),
     };
     let [last, one_before] = complaint.before();
     let token = complaint.written();
@@ -127,9 +125,11 @@ fn syntax(message: &str, complaint: &Complaint<'_>) -> Option<Wording> {
         return Some(Wording::new("a `;` is missing").at(end..end).help("every statement ends with one"));
     }
     let alternatives = expected.filter(|expected| expected.split(", ").count() <= ALTERNATIVES);
-    let message = match alternatives {
-        Some(alternatives) => format!("unexpected {unexpected}, expected {alternatives}"),
-        None => format!("unexpected {unexpected}"),
+    let message = match (unexpected, alternatives.map(with_articles)) {
+        (Some(token), Some(alternatives)) => format!("unexpected {token}, expected {alternatives}"),
+        (Some(token), None) => format!("unexpected {token}"),
+        (None, Some(alternatives)) => format!("the text ends where {alternatives} is expected"),
+        (None, None) => "the text ends too early".to_owned(),
     };
     let help = match (token, last.map(|last| last.text), one_before.map(|token| token.kind)) {
         (_, Some("if"), _) => Some("put the whole in brackets: `(if … then … else …)`".to_owned()),
@@ -145,6 +145,14 @@ fn syntax(message: &str, complaint: &Complaint<'_>) -> Option<Wording> {
     Some(Wording::new(message).maybe_help(help))
 }
 
+/// What could stand at a place: `` `)` or identifier `` as part of a sentence.
+fn with_articles(alternatives: &str) -> String {
+    let named = [("identifier", "an identifier"), ("number", "a number"), ("string literal", "a string")];
+    named
+        .into_iter()
+        .fold(alternatives.to_owned(), |all, (name, with_article)| all.replace(name, with_article))
+}
+
 /// Whether nothing but space and comments follows a token on its line.
 fn ends_a_line(text: &str, token: &Token<'_>) -> bool {
     let rest = text.get(token.span().end..).unwrap_or_default();
@@ -155,7 +163,7 @@ fn ends_a_line(text: &str, token: &Token<'_>) -> bool {
 /// What no token begins with.
 fn character(complaint: &Complaint<'_>) -> Wording {
     let Some(character) = complaint.rest().chars().next() else {
-        return Wording::new("unexpected end of the text");
+        return Wording::new("the text ends too early");
     };
     let message = format!("unexpected character `{}`", shown(character));
     match character {
@@ -366,3 +374,6 @@ fn ticked(name: impl AsRef<str>) -> String {
 fn unticked(name: &str) -> Option<&str> {
     name.strip_prefix('`')?.strip_suffix('`')
 }
+
+#[cfg(test)]
+mod tests;

@@ -113,7 +113,7 @@ impl Setup {
     pub(crate) fn start_with(self, change: impl FnOnce(&mut Command)) -> Service {
         let mut command = self.command(&["serve"]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        // A busy disk of a test machine is not what most tests are about.
+        // A slow disk is not what most tests are about.
         command.env("PALISADE__AUDIT__STALL", "5s");
         change(&mut command);
         let mut child = command.spawn().unwrap();

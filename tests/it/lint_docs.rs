@@ -6,26 +6,32 @@ use std::process::Command;
 use palisade::cedar::lint::Rule;
 use serde_json::Value;
 
-const PAGE: &str = include_str!("../../docs/lint.md");
+use crate::page::{Page, blocks};
+
 const SCHEMA: &str = include_str!("../../schema/shop.cedarschema");
 
-/// The code blocks of a section, by `language use`: `cedar fires`.
-fn examples(section: &str) -> BTreeMap<&str, &str> {
-    let blocks = section.split("```").skip(1).step_by(2);
-    blocks.filter_map(|block| block.split_once('\n')).collect()
-}
+/// The code blocks of a rule's section, by `language use`: `cedar fires`.
+type Examples = BTreeMap<String, String>;
 
-/// The section of each rule, by its id.
-fn sections() -> BTreeMap<&'static str, BTreeMap<&'static str, &'static str>> {
-    let sections = PAGE.split("\n## `").skip(1).map(|section| section.split_once("`\n").unwrap());
-    sections.map(|(id, section)| (id, examples(section))).collect()
+/// The examples of each rule, by its id.
+fn sections() -> BTreeMap<String, Examples> {
+    let sections = Page::read("docs/lint.md").sections().into_iter();
+    let examples = |text: &str| {
+        let blocks = blocks(text).into_iter();
+        blocks.map(|block| (format!("{} {}", block.language, block.note), block.text)).collect()
+    };
+    let of_rules = sections.filter_map(|section| {
+        let id = section.heading.strip_prefix('`')?.strip_suffix('`')?;
+        Some((id.to_owned(), examples(&section.text)))
+    });
+    of_rules.collect()
 }
 
 /// The codes of what `palisade check` finds in a folder that holds the examples for this use.
-fn check(examples: &BTreeMap<&str, &str>, what: &str) -> (Vec<String>, Vec<String>) {
+fn check(examples: &Examples, what: &str) -> (Vec<String>, Vec<String>) {
     let of = |language: &str| {
         let uses = [what, "settings", "fires"];
-        uses.iter().find_map(|what| examples.get(format!("{language} {what}").as_str()).copied())
+        uses.iter().find_map(|what| examples.get(&format!("{language} {what}")).map(String::as_str))
     };
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in [
@@ -65,14 +71,14 @@ fn every_rule_has_a_section_and_no_section_is_of_no_rule() {
 fn the_examples_of_every_rule_do_what_the_page_says() {
     for (id, examples) in sections() {
         let none: [String; 0] = [];
-        assert_eq!(check(&examples, "fires").0, [id], "{id} does not fire alone");
+        assert_eq!(check(&examples, "fires").0, [id.clone()], "{id} does not fire alone");
         assert_eq!(check(&examples, "mended"), (none.to_vec(), none.to_vec()), "{id} is not mended");
         let silenced = examples.keys().any(|key| key.ends_with(" silenced"));
-        assert_eq!(silenced, Rule::of_id(id).unwrap().can_be_silenced(), "{id}");
+        assert_eq!(silenced, Rule::of_id(&id).unwrap().can_be_silenced(), "{id}");
         if silenced {
             assert_eq!(
                 check(&examples, "silenced"),
-                (none.to_vec(), vec![id.to_owned()]),
+                (none.to_vec(), vec![id.clone()]),
                 "{id} is not silenced"
             );
         }

@@ -1,10 +1,12 @@
 //! What policy tests mean: which cases a test has, and when one of them fails.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use palisade::cedar::{Settings, Snapshot, Source, Sources, compile};
 use palisade::identity::Config;
 use palisade::model::{Finding, Limits, Timestamp, TokenUse};
+use palisade::store::TestFiles;
 use palisade::suite::{self, Filter, Plan, Report, Suite, Terms};
 
 const SCHEMA: &str = r#"
@@ -531,4 +533,40 @@ fn lists_that_multiply_without_end_are_a_finding() {
     let report = run_files(&[], &[source("a.test.yaml", &text)], &[], &[]);
     assert_eq!(messages(&report.findings), ["206: with this test there are more than 1000000 cases"]);
     assert_eq!(report.count().passed, 1);
+}
+
+#[test]
+fn a_hundred_thousand_cases_are_asked_in_bounded_time() {
+    let names = |prefix: &'static str, count| (0..count).map(move |n| format!("{prefix}{n}"));
+    let people: String = names("u", 25).map(|name| format!("  {name}: {{}}\n")).collect();
+    let things: String =
+        names("r", 1_000).map(|name| format!("  {name}: {{ type: Product, id: {name} }}\n")).collect();
+    let resources = names("r", 1_000).collect::<Vec<_>>().join(", ");
+    let may: String = names("u", 25).map(|name| format!("      {name}: [read]\n")).collect();
+    // Four actions take products.
+    let text = format!(
+        "principals:\n{people}resources:\n{things}tests:\n  - name: all users read and do no more\n    \
+         contexts: {{ delete: {{ confirmed: true }} }}\n    resources: [{resources}]\n    may:\n{may}"
+    );
+    let start = Instant::now();
+    let report = run_files(&[], &[source("a.test.yaml", &text)], &[], &[]);
+    let took = start.elapsed();
+    assert_eq!(messages(&report.findings), [""; 0]);
+    let count = report.count();
+    assert_eq!((count.passed, count.failed), (100_000, 0));
+    assert!(took < Duration::from_secs(60), "{took:?}");
+}
+
+#[test]
+fn a_file_that_changes_once_it_is_read_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.test.yaml");
+    let test = "  - { name: t, principals: [bob], actions: [read], resources: [new], expect: allow }";
+    std::fs::write(&file, format!("{FIXTURES}{test}")).unwrap();
+    let texts = TestFiles::new(folder.path(), &[file.clone()], Limits::default()).read();
+    std::fs::write(&file, format!("{FIXTURES}{}", test.replace("allow", "deny"))).unwrap();
+    let report = run_files(&texts.shared, &texts.tests, &[], &[]);
+    assert_eq!(outcomes(&report), ["bob read new: passed"]);
+    let texts = TestFiles::new(folder.path(), &[file], Limits::default()).read();
+    assert_eq!(run_files(&texts.shared, &texts.tests, &[], &[]).count().failed, 1, "it has changed");
 }

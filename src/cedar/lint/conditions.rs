@@ -7,9 +7,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-use cedar_policy::pst::{
-    BinaryOp, Clause, Expr, PrincipalConstraint, ResourceConstraint, StaticPolicy, Template,
-};
+use cedar_policy::pst::{Clause, Expr, PrincipalConstraint, ResourceConstraint, StaticPolicy, Template};
 use cedar_policy::{Policy, PolicyId, PolicySet, ValidationMode, ValidationWarning, Validator};
 
 use super::expression;
@@ -48,8 +46,26 @@ struct Probe {
     clause: usize,
     part: usize,
     parts: usize,
-    /// Whether it has no variable in it, so that it is constant whatever its value.
-    closed: bool,
+    /// What of it has no variable in it, and so is constant whatever its value.
+    closed: Option<Closed>,
+}
+
+/// How much of a condition looks at nothing of the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Closed {
+    Whole,
+    /// One of the sides that are enough each: it lets pass whoever comes, or nobody.
+    Side,
+}
+
+impl Closed {
+    fn of(clause: &Clause, part: &Arc<Expr>) -> Option<Self> {
+        if expression::is_closed(part) {
+            return Some(Self::Whole);
+        }
+        let sides = expression::sides(clause, part);
+        sides.iter().any(|side| expression::is_closed(side)).then_some(Self::Side)
+    }
 }
 
 /// Policies that are impossible exactly where a condition lets pass whoever comes. Their ids are
@@ -71,7 +87,7 @@ impl Probes {
         );
         let mut before: Vec<Clause> = Vec::new();
         for (index, clause) in policy.clauses().iter().enumerate() {
-            let parts = parts(clause);
+            let parts = expression::parts(clause);
             for (part, condition) in parts.iter().enumerate() {
                 if before.len() == MOST {
                     return;
@@ -82,7 +98,7 @@ impl Probes {
                 if self.insert(id, scope.clone(), clauses).is_none() {
                     return;
                 }
-                let closed = !expression::pieces(condition).any(|piece| matches!(piece, Expr::Var(_)));
+                let closed = Closed::of(clause, condition);
                 self.probes.push(Probe { statement, clause: index, part, parts: parts.len(), closed });
                 before.push(passes);
             }
@@ -105,31 +121,15 @@ impl Probes {
             }
         }
         let probes = self.probes.into_iter().enumerate();
-        probes.filter(|(id, probe)| probe.closed || impossible.contains(id)).map(|(_, probe)| probe).collect()
+        probes
+            .filter(|(id, probe)| probe.closed.is_some() || impossible.contains(id))
+            .map(|(_, probe)| probe)
+            .collect()
     }
 }
 
 fn any_for_slot<T>(constraint: T, has_slot: impl Fn(&T) -> bool, any: T) -> T {
     if has_slot(&constraint) { any } else { constraint }
-}
-
-/// The parts of a condition, each of which must let pass: what `&&` joins in a `when`, what `||`
-/// joins in an `unless`.
-fn parts(clause: &Clause) -> Vec<Arc<Expr>> {
-    let (mut rest, joint) = match clause {
-        Clause::When(condition) => (condition, BinaryOp::And),
-        Clause::Unless(condition) => (condition, BinaryOp::Or),
-    };
-    let mut parts = Vec::new();
-    while let Expr::BinaryOp { op, left, right } = &**rest
-        && *op == joint
-    {
-        parts.push(Arc::clone(right));
-        rest = left;
-    }
-    parts.push(Arc::clone(rest));
-    parts.reverse();
-    parts
 }
 
 /// A part as it stands, and turned into its opposite.
@@ -143,13 +143,19 @@ fn turned(clause: &Clause, part: &Arc<Expr>) -> (Clause, Clause) {
 
 fn of_probe(statement: &Statement<'_>, probe: &Probe) -> Option<Finding> {
     let clause = statement.text.clauses.get(probe.clause)?;
-    let message = match clause.kind {
-        _ if probe.closed => "this condition looks at nothing: it is the same for every request",
-        ClauseKind::When => "this condition holds for every valid request",
-        ClauseKind::Unless => "this condition holds for no valid request",
+    let message = match (probe.closed, clause.kind) {
+        (Some(Closed::Whole), _) => "this condition looks at nothing: it is the same for every request",
+        (Some(Closed::Side), _) => {
+            "one side of this condition looks at nothing: it is the same for every request"
+        }
+        (None, ClauseKind::When) => "this condition holds for every valid request",
+        (None, ClauseKind::Unless) => "this condition holds for no valid request",
     };
     let span = written(&statement.source.text, clause, probe);
-    let help = "it decides nothing: take it out, or say what was meant";
+    let help = match probe.closed {
+        Some(Closed::Side) => "take that side out, or say what was meant",
+        Some(Closed::Whole) | None => "it decides nothing: take it out, or say what was meant",
+    };
     Some(statement.finding(Rule::ConstantCondition, &span, message).help(help))
 }
 

@@ -1,5 +1,7 @@
 //! What conditions are made of, piece by piece.
 
+use std::sync::Arc;
+
 use cedar_policy::pst::{BinaryOp, Clause, Expr, Literal, Template, Var};
 
 /// Every expression in the conditions of a policy, outer ones before inner ones, in the order of
@@ -13,6 +15,41 @@ pub(super) fn condition(clause: &Clause) -> &Expr {
     match clause {
         Clause::When(expression) | Clause::Unless(expression) => expression,
     }
+}
+
+/// The parts of a condition, each of which must let pass: what `&&` joins in a `when`, what `||`
+/// joins in an `unless`.
+pub(super) fn parts(clause: &Clause) -> Vec<Arc<Expr>> {
+    match clause {
+        Clause::When(condition) => joined(condition, BinaryOp::And),
+        Clause::Unless(condition) => joined(condition, BinaryOp::Or),
+    }
+}
+
+/// The sides of such a part, one of which is enough: what the other of the two joins.
+pub(super) fn sides(clause: &Clause, part: &Arc<Expr>) -> Vec<Arc<Expr>> {
+    match clause {
+        Clause::When(_) => joined(part, BinaryOp::Or),
+        Clause::Unless(_) => joined(part, BinaryOp::And),
+    }
+}
+
+fn joined(mut rest: &Arc<Expr>, joint: BinaryOp) -> Vec<Arc<Expr>> {
+    let mut joined = Vec::new();
+    while let Expr::BinaryOp { op, left, right } = &**rest
+        && *op == joint
+    {
+        joined.push(Arc::clone(right));
+        rest = left;
+    }
+    joined.push(Arc::clone(rest));
+    joined.reverse();
+    joined
+}
+
+/// Whether an expression looks at nothing of the request.
+pub(super) fn is_closed(expression: &Expr) -> bool {
+    !pieces(expression).any(|piece| matches!(piece, Expr::Var(_)))
 }
 
 /// An expression and everything in it.

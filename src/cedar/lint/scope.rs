@@ -18,13 +18,13 @@ use crate::cedar::schema::{Action, Schema};
 use crate::model::Finding;
 
 /// Permits that ask nothing of the principal, neither in the scope nor in a condition.
-pub(super) fn any_principal(statements: &[Statement<'_>]) -> Vec<Finding> {
+pub(super) fn any_principal(statements: &[Statement<'_>], parts: &Parts) -> Vec<Finding> {
     let for_anybody = statements.iter().filter(|statement| {
         statement.parsed.as_ref().is_some_and(|policy| {
             policy.effect == pst::Effect::Permit
                 && policy.principal == pst::PrincipalConstraint::Any
                 && !expression::of_conditions(policy).any(|piece| *piece == Expr::Var(Var::Principal))
-        })
+        }) && !statement.never_applies(&parts.found)
     });
     for_anybody
         .map(|statement| {
@@ -47,8 +47,12 @@ pub(super) fn shadowed(statements: &[Statement<'_>], parts: &Parts) -> Vec<Findi
     for (index, scope) in scopes.iter().enumerate().filter(|(_, scope)| !scope.conditional) {
         broad.entry(scope.principal.width()).or_default().push(index);
     }
-    let mut found = Vec::new();
+    let mut pairs = Vec::new();
     for (index, scope) in scopes.iter().enumerate() {
+        let statement = written.get(&(&scope.info.path, scope.info.place.offset)).copied();
+        if statement.is_some_and(|statement| statement.never_applies(&parts.found)) {
+            continue;
+        }
         let widths = scope.widths_above(parts);
         let candidates = widths.iter().filter_map(|width| broad.get(width)).flatten().copied().take(MOST);
         let above = candidates.filter(|above| *above != index).find(|above| {
@@ -58,14 +62,15 @@ pub(super) fn shadowed(statements: &[Statement<'_>], parts: &Parts) -> Vec<Findi
                 && (*above < index || scope.conditional || !scope.covers(above_scope, parts))
         });
         if let Some(above) = above.and_then(|above| scopes.get(above)) {
-            found.push(superfluous(
-                scope.info,
-                above.info,
-                written.get(&(&scope.info.path, scope.info.place.offset)).copied(),
-            ));
+            pairs.push((scope.info, above.info, statement));
         }
     }
-    found
+    let mut below: HashMap<_, usize> = HashMap::new();
+    for (_, above, _) in &pairs {
+        *below.entry(&above.id).or_default() += 1;
+    }
+    let below = |above: &PolicyInfo| below.get(&above.id).copied().unwrap_or_default();
+    pairs.iter().map(|(info, above, statement)| superfluous(info, above, below(above), *statement)).collect()
 }
 
 /// So many policies are compared with one: the work grows with the square of how many name the
@@ -241,7 +246,13 @@ fn admits(constraint: &ActionConstraint, action: &Action) -> bool {
     }
 }
 
-fn superfluous(policy: &PolicyInfo, above: &PolicyInfo, statement: Option<&Statement<'_>>) -> Finding {
+/// `below` is how many policies stand in the shadow of the other.
+fn superfluous(
+    policy: &PolicyInfo,
+    above: &PolicyInfo,
+    below: usize,
+    statement: Option<&Statement<'_>>,
+) -> Finding {
     let does = match above.effect {
         Effect::Permit => "permits",
         Effect::Forbid => "forbids",
@@ -255,5 +266,8 @@ fn superfluous(policy: &PolicyInfo, above: &PolicyInfo, statement: Option<&State
         // A link has no statement of its own.
         None => finding(Rule::Shadowed, &policy.path, message).at(policy.place),
     };
-    finding.help("take this one out, or narrow the other")
+    finding.help(match below {
+        0 | 1 => "take this one out, or narrow the other".to_owned(),
+        many => format!("take this one out, or narrow `{}`: it shadows {many} policies", above.id),
+    })
 }

@@ -76,10 +76,23 @@ impl Statement<'_> {
 
     /// Whether the compiler has found an error in it, or that it never applies.
     pub(super) fn is_idle(&self, found: &[Finding]) -> bool {
-        found.iter().any(|finding| {
-            (finding.severity == Severity::Error || finding.code == Rule::NeverApplies.id())
-                && finding.path == self.source.path
+        self.found(found).any(|finding| finding.severity == Severity::Error || is_never_applies(finding))
+    }
+
+    /// Whether the compiler has found that it never applies: what its scope says does not matter then.
+    pub(super) fn never_applies(&self, found: &[Finding]) -> bool {
+        self.found(found).any(is_never_applies)
+    }
+
+    /// What has been found in it.
+    fn found<'f>(&self, found: &'f [Finding]) -> impl Iterator<Item = &'f Finding> {
+        found.iter().filter(|finding| {
+            finding.path == self.source.path
                 && finding.place.is_some_and(|place| self.text.span.contains(&place.offset))
         })
     }
+}
+
+fn is_never_applies(finding: &Finding) -> bool {
+    finding.code == Rule::NeverApplies.id()
 }

@@ -134,6 +134,10 @@ fn a_policy_that_never_applies_is_said_to_once_and_not_where_an_error_says_more(
     assert_eq!(found(&condition), one("never-applies", &condition));
     let before_another = when("when { resource is Shop::Category && context has ip }");
     assert_eq!(found(&before_another), one("never-applies", &before_another), "and no condition is constant");
+    let for_anybody = scope.replace("principal is Shop::User", "principal");
+    assert_eq!(found(&for_anybody), one("never-applies", &for_anybody), "and nobody is anybody");
+    let shadowed = format!("{}\n{}", when(""), before_another.replace("\"a\"", "\"b\""));
+    assert_eq!(found(&shadowed).len(), 1, "and stands in no shadow");
     assert_eq!(found(&scope.replace("Category", "Product")), NOTHING);
     assert_eq!(found(&scope.replace("Category", "Thing")), one("validation", "Shop::Thing"));
 }
@@ -157,6 +161,19 @@ fn a_policy_in_the_shadow_of_a_broader_one_adds_nothing() {
     assert!(pair(users, &admins.replace("readProduct", "updateProduct")).is_empty(), "another action");
     let toys = users.replace("resource", r#"resource in Shop::Category::"toys""#);
     assert!(pair(&toys, admins).is_empty(), "a narrower resource");
+}
+
+#[test]
+fn of_many_in_one_shadow_each_names_whose_it_is() {
+    let helps = |narrow: &[&str]| {
+        let broad = r#"@id("all") permit (principal is Shop::User, action, resource);"#.to_owned();
+        let named = |name: &&str| when("").replace("\"a\"", &format!("{name:?}"));
+        let text = [broad].into_iter().chain(narrow.iter().map(named)).collect::<String>();
+        let checked = Shop::new(&text).check();
+        checked.findings.into_iter().filter_map(|finding| finding.help).collect::<Vec<_>>()
+    };
+    assert_eq!(helps(&["a"]), ["take this one out, or narrow the other"]);
+    assert_eq!(helps(&["a", "b"]), ["take this one out, or narrow `all`: it shadows 2 policies"; 2]);
 }
 
 #[test]
@@ -204,6 +221,15 @@ fn a_condition_that_decides_nothing_is_found_at_its_place() {
         constant("when { resource has owner } unless { context has ip || resource.owner == principal }"),
         NOTHING
     );
+    assert_eq!(
+        constant("when { 1 < 2 || context has ip }"),
+        one("constant-condition", "1 < 2 || context has ip")
+    );
+    assert_eq!(
+        constant("unless { resource has owner || (context has ip && 2 < 1) }"),
+        one("constant-condition", "(context has ip && 2 < 1)")
+    );
+    assert_eq!(constant("when { context has ip || resource has owner }"), NOTHING);
     let both_types = r#"@id("a") permit (principal, action == Shop::Action::"readProduct", resource) when { principal is Shop::User };"#;
     assert_eq!(found(both_types), NOTHING, "a machine may ask too");
 }
@@ -282,17 +308,43 @@ fn a_forbid_that_the_other_token_gets_around_is_found() {
     }
 }
 
-#[test]
-fn a_forbid_that_asks_for_the_kind_of_token_is_not_evaded() {
-    let mut shop = Shop::new(
-        r#"@id("a") forbid (principal is Shop::User, action == Shop::Action::"readProduct", resource)
-           when { (principal has department && principal.department == "x") || principal.token_use == "access" };"#,
-    )
-    .issuer(&[TokenUse::Access, TokenUse::Id], &[("department", "custom:department")]);
+/// What is found in a forbid under these conditions, where an access token has no department and
+/// the schema declares the kind of token.
+fn forbid(conditions: &str) -> Vec<(&'static str, String)> {
+    let mut shop = Shop::new(&when(conditions).replace("permit", "forbid"))
+        .issuer(&[TokenUse::Access, TokenUse::Id], &[("department", "custom:department")]);
     let schema =
         shop.sources.schema[0].text.replace("username?: String,", "username?: String, token_use: String,");
     shop.sources.schema = vec![source("schema/shop.cedarschema", &schema)];
-    assert_eq!(shop.found(), NOTHING);
+    shop.found()
+}
+
+#[test]
+fn a_forbid_that_meets_the_other_kind_of_token_is_not_evaded() {
+    for conditions in [
+        r#"when { (principal has department && principal.department == "x") || principal.token_use == "access" }"#,
+        r#"when { context has ip && ("id" != principal.token_use || principal has department) }"#,
+        r#"when { principal.token_use == "access" || (principal.token_use == "id" && principal has department) }"#,
+        r#"when { !(principal has department && principal.department == "staff") }"#,
+        r#"when { context has ip } unless { principal has department && principal.department == "staff" }"#,
+        r#"when { if principal.token_use == "id" then principal has department else context has ip }"#,
+    ] {
+        assert_eq!(forbid(conditions), NOTHING, "{conditions}");
+    }
+}
+
+#[test]
+fn a_forbid_that_asks_for_the_kind_which_has_the_attribute_is_still_evaded() {
+    for conditions in [
+        r#"when { principal.token_use == "id" && principal has department && principal.department == "x" }"#,
+        r#"when { context has ip && ("access" != principal.token_use && principal has department) }"#,
+        r#"when { principal.token_use == "id" || (principal has department && principal.department == "x") }"#,
+        r#"when { principal has department } unless { principal.token_use == "access" }"#,
+        r#"when { principal has department } unless { context has ip || "access" == principal.token_use }"#,
+        r#"when { context has ip || (principal has department && principal.department == "x") }"#,
+    ] {
+        assert_eq!(forbid(conditions), one("token-kind", "department"), "{conditions}");
+    }
 }
 
 #[test]

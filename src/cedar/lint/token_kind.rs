@@ -4,7 +4,7 @@
 //! that asks `principal has suspended` does not meet a principal that was made from the kind of
 //! token which has no such claim.
 
-use cedar_policy::pst::{self, PrincipalConstraint, Template};
+use cedar_policy::pst::{self, BinaryOp, Clause, Expr, Literal, PrincipalConstraint, Template, UnaryOp};
 
 use super::expression;
 use super::rule::Rule;
@@ -30,6 +30,9 @@ const OF_ID_TOKENS: [&str; 9] = [
 
 /// Claims of access tokens that ID tokens do not have. Source: the same, "Understanding the access token".
 const OF_ACCESS_TOKENS: [&str; 6] = ["client_id", "scope", "username", "version", "device_key", "event_id"];
+
+/// The attribute that says which kind of token a principal was made from.
+const TOKEN_USE: &str = "token_use";
 
 /// Forbids that read an attribute which one of the allowed kinds of token cannot carry.
 pub(super) fn evadable(statements: &[Statement<'_>], parts: &Parts, sources: &Sources) -> Vec<Finding> {
@@ -90,14 +93,8 @@ fn only_kind(claim: &str) -> Option<TokenUse> {
 
 fn of_statement(statement: &Statement<'_>, gaps: &[Gap]) -> Option<Finding> {
     let policy = statement.parsed.as_ref().filter(|policy| policy.effect == pst::Effect::Forbid)?;
-    let reads = |attribute: &str| {
-        expression::of_conditions(policy)
-            .any(|piece| expression::principal_attribute(piece) == Some(attribute))
-    };
-    if reads("token_use") {
-        return None;
-    }
-    let gap = gaps.iter().find(|gap| may_be(policy, &gap.principal_type) && reads(&gap.attribute))?;
+    let gap =
+        gaps.iter().find(|gap| may_be(policy, &gap.principal_type) && gap.lets_evade(policy.clauses()))?;
     let span = statement.token(|token| token.is_word(&gap.attribute));
     let span = span.as_ref().unwrap_or_else(|| statement.effect());
     let kind = gap.lacking.as_str();
@@ -108,6 +105,66 @@ fn of_statement(statement: &Statement<'_>, gaps: &[Gap]) -> Option<Finding> {
     let help =
         format!("accept only one kind of token, or ask for it: `principal.token_use == \"{kind}\" || …`");
     Some(statement.finding(Rule::TokenKind, span, message).help(help))
+}
+
+impl Gap {
+    /// Whether the kind of token without the attribute gets around a forbid that reads it. Where it
+    /// cannot be told, a forbid that asks for the kind of token is taken to know what it does.
+    fn lets_evade(&self, clauses: &[Clause]) -> bool {
+        let read = |attribute| clauses.iter().any(|clause| reads(expression::condition(clause), attribute));
+        let asks_for_the_kind = read(TOKEN_USE);
+        read(&self.attribute)
+            && clauses.iter().any(|clause| {
+                let must_hold = matches!(clause, Clause::When(_));
+                expression::parts(clause).iter().any(|part| match self.value(part) {
+                    Some(holds) => holds != must_hold,
+                    None => !asks_for_the_kind && reads(part, &self.attribute),
+                })
+            })
+    }
+
+    /// What a condition comes to for the kind of token without the attribute, as far as it depends
+    /// on nothing else.
+    fn value(&self, condition: &Expr) -> Option<bool> {
+        match condition {
+            Expr::HasAttr { .. } => {
+                let asked = expression::principal_attribute(condition)?;
+                (asked == self.attribute).then_some(false)
+            }
+            Expr::UnaryOp { op: UnaryOp::Not, expr } => self.value(expr).map(|holds| !holds),
+            Expr::BinaryOp { op: BinaryOp::And, left, right } => {
+                match (self.value(left), self.value(right)) {
+                    (Some(false), _) | (_, Some(false)) => Some(false),
+                    (left, right) => left.and(right),
+                }
+            }
+            Expr::BinaryOp { op: BinaryOp::Or, left, right } => match (self.value(left), self.value(right)) {
+                (Some(true), _) | (_, Some(true)) => Some(true),
+                (left, right) => left.and(right),
+            },
+            Expr::BinaryOp { op: BinaryOp::Eq, left, right } => self.is_of_kind(left, right),
+            Expr::BinaryOp { op: BinaryOp::NotEq, left, right } => {
+                self.is_of_kind(left, right).map(|holds| !holds)
+            }
+            _ => None,
+        }
+    }
+
+    /// What a comparison of the kind of token with a string comes to, whichever stands first.
+    fn is_of_kind(&self, left: &Expr, right: &Expr) -> Option<bool> {
+        let ((kind, Expr::Literal(Literal::String(named))) | (Expr::Literal(Literal::String(named)), kind)) =
+            (left, right)
+        else {
+            return None;
+        };
+        let is_kind =
+            matches!(kind, Expr::GetAttr { .. }) && expression::principal_attribute(kind) == Some(TOKEN_USE);
+        is_kind.then(|| named == self.lacking.as_str())
+    }
+}
+
+fn reads(condition: &Expr, attribute: &str) -> bool {
+    expression::pieces(condition).any(|piece| expression::principal_attribute(piece) == Some(attribute))
 }
 
 /// Whether a principal of this type can be in the scope.
