@@ -6,7 +6,7 @@ use anstream::{eprintln, println};
 use clap::ValueEnum;
 use serde_json::json;
 
-use super::render::{self, Texts};
+use super::render::{self, Texts, plain};
 use super::repository::Repository;
 use super::{Exit, Shell, files, policy_files};
 use crate::cedar::Sources;
@@ -134,7 +134,7 @@ fn mended(configuration: &Configuration, sources: Sources) -> Result<(Sources, C
             render::failure(&format!("`{}` cannot be written: {error}", source.path), None);
             return Err(Exit::Failed);
         }
-        eprintln!("{}: mended in {fixes} place{}", source.path, if *fixes == 1 { "" } else { "s" });
+        eprintln!("{}: mended in {fixes} place{}", plain(&source.path), if *fixes == 1 { "" } else { "s" });
     }
     Ok((mended, checked))
 }

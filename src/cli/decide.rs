@@ -104,7 +104,7 @@ fn decide(shell: &Shell, args: &Args, configuration: &Configuration) -> Result<E
             match shell.format {
                 Format::Json => render::json(&json!({"refused": refusal, "hints": hints})),
                 Format::Text => {
-                    println!("refused: {refusal}");
+                    println!("refused: {}", render::plain(&refusal.to_string()));
                     explanation::print_hints(&hints);
                 }
             }

@@ -124,7 +124,7 @@ fn print(compared: &Compared<'_>, format: Format) {
     }
     for (which, side) in [("old", old), ("new", new)] {
         if !side.findings.is_empty() {
-            eprintln!("the tests of {which}, `{}`:", side.name);
+            eprintln!("the tests of {which}, `{}`:", render::plain(&side.name));
             render::findings(side.findings.get(..FINDINGS).unwrap_or(&side.findings), &side.texts);
         }
     }
@@ -169,7 +169,7 @@ fn unread(args: &Args, sides: [(&str, &String, Result<Project, Unread>); 2]) -> 
     for (which, name, side) in sides {
         if let Err(Unread::Findings(findings, texts)) = side {
             if args.format != Format::Json {
-                eprintln!("{which}, `{name}`, does not compile:");
+                eprintln!("{which}, `{}`, does not compile:", render::plain(name));
                 render::findings(findings.get(..FINDINGS).unwrap_or(&findings), &texts);
             }
             found.insert(which, json!({"name": name, "findings": findings}));

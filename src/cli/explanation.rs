@@ -10,22 +10,23 @@ use crate::model::{Evaluation, Reason};
 /// Prints it, on standard output.
 pub(super) fn print(evaluation: &Evaluation, explanation: &Explanation, texts: &Texts) {
     let principal = &explanation.principal;
-    println!("principal {} ({} token)", principal.uid, principal.token_use.as_str());
+    println!("principal {} ({} token)", plain(&principal.uid.to_string()), principal.token_use.as_str());
     for group in &principal.groups {
         println!(
             "  in {} ({})",
-            group.uid,
-            serde_json::to_string(&group.from).unwrap_or_default().trim_matches('"')
+            plain(&group.uid.to_string()),
+            plain(serde_json::to_string(&group.from).unwrap_or_default().trim_matches('"'))
         );
     }
     for (name, value) in &principal.attributes {
-        println!("  {name} = {}", serde_json::to_string(value).unwrap_or_default());
+        println!("  {} = {}", plain(name), plain(&serde_json::to_string(value).unwrap_or_default()));
     }
     for policy in &explanation.policies {
-        println!("{} {} at {}:{}:{}", policy.effect, policy.id, policy.path, policy.line, policy.column);
+        let (id, path) = (plain(&policy.id), plain(&policy.path));
+        println!("{} {id} at {path}:{}:{}", policy.effect, policy.line, policy.column);
     }
     for error in &explanation.errors {
-        println!("error in {}: {}", error.policy, plain(&error.message));
+        println!("error in {}: {}", plain(&error.policy), plain(&error.message));
     }
     for miss in telling(evaluation, &explanation.near_misses) {
         print_near_miss(miss, texts);
@@ -71,9 +72,9 @@ fn print_near_miss(miss: &NearMiss, texts: &Texts) {
         println!("{remark}");
         return;
     }
-    println!("{message}");
+    println!("{}", plain(&message));
     for (part, (place, label)) in miss.failed.iter().zip(&labels) {
-        println!("  {}:{}:{}: {label}", part.path, place.line, place.column);
+        println!("  {}:{}:{}: {label}", plain(&part.path), place.line, place.column);
     }
 }
 

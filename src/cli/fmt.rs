@@ -3,7 +3,7 @@
 use anstream::println;
 use serde_json::json;
 
-use super::render::{self, Texts};
+use super::render::{self, Texts, plain};
 use super::{Exit, Format, Printing, Shell, files, policy_files};
 use crate::cedar::{Source, format};
 
@@ -52,7 +52,7 @@ pub(super) fn run(shell: &Shell, args: &Args) -> Exit {
             render::findings(&findings, &Texts::of(&sources, &configuration));
             let what = if args.check { "would be formatted" } else { "formatted" };
             for path in &paths {
-                println!("{path}: {what}");
+                println!("{}: {what}", plain(path));
             }
         }
     }

@@ -141,18 +141,19 @@ fn show(shell: &Shell, folder: &Path, started: &Started) {
             }
             if let Some(place) = project {
                 println!(
-                    "`{place}` is there already, so settings, schema, policies and tests are left to you"
+                    "`{}` is there already, so settings, schema, policies and tests are left to you",
+                    render::plain(place)
                 );
             }
             if !written.is_empty() {
-                println!("\nNext, in `{}`:", folder.display());
+                println!("\nNext, in `{}`:", render::plain(&folder.display().to_string()));
                 for (at, step) in next(project.is_none()).iter().enumerate() {
                     println!("  {}. {step}", at + 1);
                 }
                 if let Some(root) = repository_around(folder) {
                     println!(
                         "\n`{}` is a git repository: GitHub reads `.github` at its root only",
-                        root.display()
+                        render::plain(&root.display().to_string())
                     );
                 }
             }

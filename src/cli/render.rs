@@ -23,6 +23,9 @@ const LONGEST_LINE: usize = 1_000;
 /// So many findings are shown: nobody reads more, and each is searched for in its text.
 const MOST_FINDINGS: usize = 200;
 
+/// What the runner of a GitHub workflow takes for a command wherever it stands.
+const WORKFLOW_COMMAND: &str = "##[";
+
 /// The texts that findings point into, by path.
 #[derive(Debug, Default)]
 pub(super) struct Texts(HashMap<Arc<str>, Arc<str>>);
@@ -81,9 +84,9 @@ pub(super) fn remark(
         .filter(|(place, _)| can_be_shown(text, *place))
         .map(|(place, label)| LabeledSpan::new(Some(label.clone()), place.offset, place.length))
         .collect();
-    let remark = MietteDiagnostic::new(message).with_severity(Severity::Advice).with_labels(labels);
+    let remark = MietteDiagnostic::new(plain(message)).with_severity(Severity::Advice).with_labels(labels);
     remark.labels.as_ref().filter(|labels| !labels.is_empty())?;
-    let report = Report::new(remark).with_source_code(NamedSource::new(path, text.to_string()));
+    let report = Report::new(remark).with_source_code(NamedSource::new(plain(path), text.to_string()));
     Some(graphical(&report, std::io::stdout().is_terminal()))
 }
 
@@ -105,28 +108,45 @@ pub(super) fn fault(finding: &Finding, text: &str, format: Format) {
 
 /// Prints why a verb could not run, and what to do.
 pub(super) fn failure(message: &str, help: Option<&str>) {
-    let finding = MietteDiagnostic::new(message);
+    let finding = MietteDiagnostic::new(plain_lines(message));
     let finding = match help {
-        Some(help) => finding.with_help(help),
+        Some(help) => finding.with_help(plain_lines(help)),
         None => finding,
     };
     eprintln!("{}", on_stderr(&Report::new(finding)));
 }
 
-/// A text out of a file on one line, without characters that command a terminal or turn the text around.
+/// A text out of a file on one line, without characters that command a terminal or turn the text around,
+/// and without the marks that command a workflow of GitHub: `##[` anywhere, `::` where a line could start.
 pub(super) fn plain(text: &str) -> Cow<'_, str> {
     let commands = |c: char| {
         c.is_control()
             || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
-    if !text.contains(commands) {
+    if !text.contains(commands) && !text.contains(WORKFLOW_COMMAND) && !text.contains("::") {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        if commands(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
+    let mut before = None;
+    for (at, c) in text.char_indices() {
+        let rest = text.get(at..).unwrap_or_default();
+        // A long text is broken at white space, and between characters of some scripts.
+        let could_start = before.is_none_or(|before: char| before.is_whitespace() || !before.is_ascii());
+        if commands(c) {
+            shown.extend(c.escape_default());
+        } else if rest.starts_with(WORKFLOW_COMMAND) || (could_start && rest.starts_with("::")) {
+            shown.extend(c.escape_unicode());
+        } else {
+            shown.push(c);
+        }
+        before = Some(c);
     }
     Cow::Owned(shown)
+}
+
+/// The same for a text of several lines.
+pub(super) fn plain_lines(text: &str) -> String {
+    text.split('\n').map(plain).collect::<Vec<_>>().join("\n")
 }
 
 /// `1 error and 2 warnings`.
@@ -142,42 +162,44 @@ pub(super) fn count(findings: &[Finding]) -> String {
 }
 
 fn report(finding: &Finding, texts: &Texts) -> String {
-    let mut diagnostic = MietteDiagnostic::new(&finding.message).with_code(finding.code).with_severity(
-        match finding.severity {
+    let mut diagnostic = MietteDiagnostic::new(plain_lines(&finding.message))
+        .with_code(finding.code)
+        .with_severity(match finding.severity {
             model::Severity::Error => Severity::Error,
             model::Severity::Warning => Severity::Warning,
-        },
-    );
-    diagnostic.help.clone_from(&finding.help);
+        });
+    diagnostic.help = finding.help.as_deref().map(plain_lines);
     match (finding.place, texts.0.get(&finding.path)) {
         (Some(place), Some(text)) if can_be_shown(text, place) => {
             let length = place.length.min(text.len().saturating_sub(place.offset));
             let labeled = diagnostic.with_label(LabeledSpan::new(None, place.offset, length));
             on_stderr(
-                &Report::new(labeled).with_source_code(NamedSource::new(&finding.path, text.to_string())),
+                &Report::new(labeled)
+                    .with_source_code(NamedSource::new(plain(&finding.path), text.to_string())),
             )
         }
         (Some(_), _) => {
-            diagnostic.message = finding.to_string();
+            diagnostic.message = plain_lines(&finding.to_string());
             on_stderr(&Report::new(diagnostic))
         }
         (None, _) => {
-            diagnostic.message = format!("{}: {}", finding.path, finding.message);
+            diagnostic.message = format!("{}: {}", plain(&finding.path), plain_lines(&finding.message));
             on_stderr(&Report::new(diagnostic))
         }
     }
 }
 
 /// Whether the lines around a place are for a terminal: neither overlong, nor with characters that
-/// command it.
+/// command it or a workflow.
 fn can_be_shown(text: &str, place: Place) -> bool {
     let before = place.line.saturating_sub(2);
     let marked = text.get(place.offset..place.offset.saturating_add(place.length)).unwrap_or_default();
     let after = marked.matches('\n').count() + 3;
-    text.lines()
-        .skip(before)
-        .take(after)
-        .all(|line| line.len() <= LONGEST_LINE && !line.contains(|c: char| c.is_control() && c != '\t'))
+    text.lines().skip(before).take(after).all(|line| {
+        let commands =
+            line.contains(|c: char| c.is_control() && c != '\t') || line.contains(WORKFLOW_COMMAND);
+        line.len() <= LONGEST_LINE && !commands
+    })
 }
 
 fn on_stderr(report: &Report) -> String {
@@ -187,11 +209,30 @@ fn on_stderr(report: &Report) -> String {
 fn graphical(report: &Report, colours: bool) -> String {
     let theme = if colours { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let mut text = String::new();
+    // A broken word could go on with a command to a workflow.
     match GraphicalReportHandler::new_themed(theme)
         .with_links(false)
+        .with_break_words(false)
         .render_report(&mut text, report.as_ref())
     {
         Ok(()) => text,
         Err(_) => report.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_out_of_a_file_commands_neither_a_terminal_nor_a_workflow() {
+        assert_eq!(plain("q\n::error::owned"), "q\\n\\u{3a}:error::owned");
+        assert_eq!(plain("::error::owned"), "\\u{3a}:error::owned");
+        assert_eq!(plain("  ::error::owned"), "  \\u{3a}:error::owned");
+        assert_eq!(plain("a ##[error]b"), "a \\u{23}#[error]b");
+        assert_eq!(plain("###[error]"), "#\\u{23}#[error]");
+        assert_eq!(plain("\u{1b}[2J"), "\\u{1b}[2J");
+        assert_eq!(plain("Shop::Group::\"admin\""), "Shop::Group::\"admin\"");
+        assert_eq!(plain_lines("a\n::b"), "a\n\\u{3a}:b");
     }
 }

@@ -71,12 +71,18 @@ fn show(outcome: &RuleOutcome, configuration: &Configuration) {
         Some(false) => "✗",
         None => "·",
     };
-    let detail = if outcome.detail.is_empty() { String::new() } else { format!(": {}", outcome.detail) };
+    let detail = if outcome.detail.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", render::plain(&outcome.detail))
+    };
     println!("{mark} {}{detail}", outcome.rule.title());
     if let Some(setting) = &outcome.setting {
         let fault = configuration.fault(setting, "");
-        let line = fault.place.map_or_else(String::new, |place| format!(" ({}:{})", fault.path, place.line));
-        println!("    `{setting}` would have to change{line}");
+        let line = fault
+            .place
+            .map_or_else(String::new, |place| format!(" ({}:{})", render::plain(&fault.path), place.line));
+        println!("    `{}` would have to change{line}", render::plain(setting));
     }
 }
 

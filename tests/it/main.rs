@@ -29,6 +29,8 @@ mod cli_init;
 #[cfg(test)]
 mod cli_test;
 #[cfg(test)]
+mod cli_workflow;
+#[cfg(test)]
 mod connections;
 #[cfg(test)]
 mod corpus;

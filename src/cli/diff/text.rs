@@ -99,7 +99,7 @@ fn print_edited(impact: &Impact) {
     });
     if !impact.also_edited.is_empty() {
         heading("edited beside policies");
-        println!("  {}", impact.also_edited.join(", "));
+        println!("  {}", plain(&impact.also_edited.join(", ")));
     }
 }
 
@@ -126,7 +126,7 @@ fn example(example: &Example) -> String {
 }
 
 fn project(project: &Project) -> String {
-    let commit = project.commit.as_ref().map(|commit| format!(" ({commit})")).unwrap_or_default();
+    let commit = project.commit.as_ref().map(|commit| format!(" ({})", plain(commit))).unwrap_or_default();
     let policies = project.snapshot.policy_count();
     format!("{}{commit}, {policies} policies", plain(&project.name))
 }

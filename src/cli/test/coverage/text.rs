@@ -71,5 +71,5 @@ fn questions(unasked: &Unasked) -> Vec<String> {
     if unasked.entirely {
         return vec![action.into_owned()];
     }
-    unasked.resources.iter().map(|resource| format!("{action} on {resource}")).collect()
+    unasked.resources.iter().map(|resource| format!("{action} on {}", plain(resource))).collect()
 }
