@@ -167,13 +167,21 @@ fn exit(compared: &Compared<'_>, fail_on: Option<FailOn>) -> Exit {
 fn unread(args: &Args, sides: [(&str, &String, Result<Project, Unread>); 2]) -> Exit {
     let mut found = BTreeMap::new();
     for (which, name, side) in sides {
-        if let Err(Unread::Findings(findings, texts)) = side {
-            if args.format != Format::Json {
-                eprintln!("{which}, `{}`, does not compile:", render::plain(name));
-                render::findings(findings.get(..FINDINGS).unwrap_or(&findings), &texts);
-            }
-            found.insert(which, json!({"name": name, "findings": findings}));
+        let (findings, texts) = match side {
+            Ok(_) => continue,
+            // The reason stands on standard error.
+            Err(Unread::Said) if args.format == Format::Markdown => (Vec::new(), Texts::default()),
+            Err(Unread::Said) => continue,
+            Err(Unread::Findings(findings, texts)) => (findings, texts),
+        };
+        if args.format == Format::Markdown {
+            markdown::print_unread(which, name, &findings);
         }
+        if args.format != Format::Json && !findings.is_empty() {
+            eprintln!("{which}, `{}`, does not compile:", render::plain(name));
+            render::findings(findings.get(..FINDINGS).unwrap_or(&findings), &texts);
+        }
+        found.insert(which, json!({"name": name, "findings": findings}));
     }
     if args.format == Format::Json && !found.is_empty() {
         render::json(&found);

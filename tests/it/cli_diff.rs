@@ -399,6 +399,56 @@ fn a_side_that_does_not_compile_is_shown_with_its_findings() {
        ╰────
       help: the schema says which attributes there are
     "#);
+    let markdown = shown(&setup, &["main", ".", "--format", "markdown"]);
+    assert_snapshot!(markdown.split("\n--- stderr").next().unwrap(), @r"
+    exit 2
+    --- stdout
+    ### Policy impact: unknown, because new does not compile
+
+    <code>.</code> has 1 problem:
+
+    - policies/product.cedar:1:59: &#96;Shop&#58;&#58;User&#96; has no attribute &#96;nonsense&#96;
+    ");
+    setup.write("palisade.toml", "[policies\n");
+    let settings = shown(&setup, &["main", ".", "--format", "markdown"]);
+    assert_snapshot!(settings.split("\n--- stderr").next().unwrap(), @r"
+    exit 2
+    --- stdout
+    ### Policy impact: unknown, because new cannot be read
+
+    <code>.</code>: standard error says why
+    ");
+}
+
+#[test]
+fn the_workflow_of_a_new_repository_comments_on_a_change_that_cannot_be_judged_too() {
+    let workflow = include_str!("../../src/cli/init/repository/.github/workflows/policies.yml");
+    let step = workflow.split("id: diff\n        run: |\n").nth(1).unwrap();
+    let script: Vec<_> = step.lines().map_while(|line| line.strip_prefix("          ")).collect();
+    let setup = repository();
+    let program = Path::new(env!("CARGO_BIN_EXE_palisade")).parent().unwrap();
+    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+    for (file, fault, code, said) in [
+        ("policies/more.cedar", "// nothing\n", "code=0", "newly denied 12"),
+        ("tests/policies/bad.test.yaml", "tests: [\n", "code=1", "1 problem in the tests of new"),
+        ("policies/bad.cedar", "permit (principal", "code=2", "because new does not compile"),
+    ] {
+        setup.write(file, fault);
+        git(&setup, &["checkout", "--quiet", "-B", "change", "main"]);
+        commit(&setup);
+        let runner = tempfile::tempdir().unwrap();
+        let mut bash = Command::new("bash");
+        bash.args(["-e", "-c", &script.join("\n")]).current_dir(setup.folder.path()).env("PATH", &path);
+        bash.env("RUNNER_TEMP", runner.path()).env("GITHUB_OUTPUT", runner.path().join("output"));
+        bash.env("GITHUB_STEP_SUMMARY", runner.path().join("summary"));
+        let output = bash.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let read = |name: &str| std::fs::read_to_string(runner.path().join(name)).unwrap();
+        assert_eq!(read("output").trim(), code);
+        assert!(read("diff.md").contains(said), "{}", read("diff.md"));
+        assert_eq!(read("summary"), read("diff.md"));
+        assert_eq!(read("diff.md").contains("ended with exit code"), code != "code=0");
+    }
 }
 
 #[test]

@@ -9,15 +9,47 @@ use super::super::github::markdown;
 use super::project::Project;
 use super::{Compared, words};
 use crate::impact::{Changes, EditedPolicy, Example, Impact, OneSided, PolicyImpact};
+use crate::model::{Finding, Place};
 
 /// So many rows has a table: GitHub takes 65,536 characters.
 const ROWS: usize = 50;
+/// So many findings of a side are shown: the annotations of `check` have the others.
+const FINDINGS: usize = 5;
 /// So many examples stand beside a policy.
 const EXAMPLES: usize = 3;
 
 /// Prints a comparison.
 pub(super) fn print(compared: &Compared<'_>) {
     print!("{}", comment(compared));
+}
+
+/// Prints that a side cannot be judged, and why where its files are at fault.
+pub(super) fn print_unread(which: &str, name: &str, findings: &[Finding]) {
+    print!("{}", unread(which, name, findings));
+}
+
+fn unread(which: &str, name: &str, findings: &[Finding]) -> String {
+    let mut text = format!("### Policy impact: unknown, because {which} ");
+    let errors: Vec<_> = findings.iter().filter(|finding| finding.is_error()).collect();
+    if errors.is_empty() {
+        let _infallible = writeln!(text, "cannot be read\n\n{}: standard error says why", code(name));
+    } else {
+        let problems = words::counted(errors.len(), "problem");
+        let _infallible = writeln!(text, "does not compile\n\n{} has {problems}:\n", code(name));
+        list(&mut text, &errors);
+    }
+    text
+}
+
+/// The first of some findings, each with its place.
+fn list(text: &mut String, findings: &[&Finding]) {
+    for Finding { path, place, message, .. } in findings.iter().take(FINDINGS) {
+        let place = place.map(|Place { line, column, .. }| format!(":{line}:{column}")).unwrap_or_default();
+        let _infallible = writeln!(text, "- {}{place}: {}", markdown(path), markdown(message));
+    }
+    if let Some(more @ 1..) = findings.len().checked_sub(FINDINGS) {
+        let _infallible = writeln!(text, "- and {more} more");
+    }
 }
 
 fn comment(compared: &Compared<'_>) -> String {
