@@ -180,10 +180,9 @@ fn unread(args: &Args, sides: [(&str, &String, Result<Project, Unread>); 2]) -> 
     let mut found = BTreeMap::new();
     for (which, name, side) in sides {
         let (findings, texts) = match side {
-            Ok(_) => continue,
             // The reason stands on standard error.
             Err(Unread::Said) if args.format == Format::Markdown => (Vec::new(), Texts::default()),
-            Err(Unread::Said) => continue,
+            Ok(_) | Err(Unread::Said) => continue,
             Err(Unread::Findings(findings, texts)) => (findings, texts),
         };
         if args.format == Format::Markdown {
