@@ -233,13 +233,15 @@ pub struct Count {
 /// What became of a decision log.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Replay {
-    /// Decisions and refusals on record.
+    /// Decisions and refusals on record, the torn ones among them.
     pub records: usize,
     /// Those that were asked again.
     #[serde(flatten)]
     pub count: Count,
     /// Those that could not be, by why.
     pub not_replayed: BTreeMap<String, usize>,
+    /// Lines that are no whole record.
+    pub torn: usize,
     /// Those that the old side decides otherwise than it is on record.
     pub decided_otherwise: usize,
 }
@@ -250,6 +252,13 @@ enum Source {
     Test,
     Combination,
     Record,
+}
+
+impl Replay {
+    /// How many records could not be asked again, for whatever reason.
+    pub fn unasked(&self) -> usize {
+        self.torn + self.not_replayed.values().sum::<usize>()
+    }
 }
 
 impl Impact {

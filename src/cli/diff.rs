@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::render::{self, Texts};
 use super::{Exit, Shell, test};
 use crate::clock::Clock;
-use crate::impact::{Comparison, Impact, Terms};
+use crate::impact::{Comparison, Impact, Replay, Terms};
 use crate::model::Finding;
 use project::{Project, Unread};
 
@@ -119,6 +119,7 @@ fn print(compared: &Compared<'_>, format: Format) {
     let Compared { old, new, impact, torn } = compared;
     if format == Format::Json {
         return render::json(&json!({
+            "headline": words::headline(compared), "not_asked": not_asked(compared),
             "old": side(old), "new": side(new), "impact": impact, "torn": torn,
         }));
     }
@@ -133,6 +134,17 @@ fn print(compared: &Compared<'_>, format: Format) {
         Format::Markdown => markdown::print(compared),
         Format::Text | Format::Json => text::print(compared),
     }
+}
+
+/// What stands between what was asked and all that there is.
+fn not_asked(compared: &Compared<'_>) -> Value {
+    let Compared { old, new, impact, .. } = compared;
+    let recorded = impact.asked.recorded.as_ref();
+    json!({
+        "problems": { "old": old.problems(), "new": new.problems() },
+        "records": recorded.map(Replay::unasked),
+        "share": recorded.map(|replay| words::share(replay.unasked(), replay.records)),
+    })
 }
 
 fn side(project: &Project) -> Value {
@@ -168,10 +180,9 @@ fn unread(args: &Args, sides: [(&str, &String, Result<Project, Unread>); 2]) -> 
     let mut found = BTreeMap::new();
     for (which, name, side) in sides {
         let (findings, texts) = match side {
-            Ok(_) => continue,
             // The reason stands on standard error.
             Err(Unread::Said) if args.format == Format::Markdown => (Vec::new(), Texts::default()),
-            Err(Unread::Said) => continue,
+            Ok(_) | Err(Unread::Said) => continue,
             Err(Unread::Findings(findings, texts)) => (findings, texts),
         };
         if args.format == Format::Markdown {

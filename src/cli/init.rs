@@ -147,7 +147,7 @@ fn show(shell: &Shell, folder: &Path, started: &Started) {
             }
             if !written.is_empty() {
                 println!("\nNext, in `{}`:", render::plain(&folder.display().to_string()));
-                for (at, step) in next(project.is_none()).iter().enumerate() {
+                for (at, step) in next(project.is_none(), folder).iter().enumerate() {
                     println!("  {}. {step}", at + 1);
                 }
                 if let Some(root) = repository_around(folder) {
@@ -162,11 +162,28 @@ fn show(shell: &Shell, folder: &Path, started: &Started) {
 }
 
 /// What is to be done by hand.
-fn next(with_project: bool) -> Vec<&'static str> {
+fn next(with_project: bool, folder: &Path) -> Vec<String> {
     let pool = "put the issuer of your user pool and its app clients into palisade.toml";
     let image = "say in .github/workflows/policies.yml where palisade comes from: `PALISADE_IMAGE`";
-    let hook = "turn on the check before each commit: git config core.hooksPath .githooks";
-    if with_project { vec![pool, image, hook] } else { vec![image, hook] }
+    let hooks = hooks(folder);
+    let hook = format!("turn on the check before each commit: git config core.hooksPath {hooks}");
+    let pool = with_project.then(|| pool.to_owned());
+    pool.into_iter().chain([image.to_owned(), hook]).collect()
+}
+
+/// Where git finds the hooks: it looks from the root of the repository.
+fn hooks(folder: &Path) -> String {
+    let below = repository_around(folder).and_then(|root| {
+        let folder = folder.canonicalize().ok()?;
+        Some(folder.strip_prefix(root).ok()?.join(".githooks").display().to_string())
+    });
+    match below {
+        None => ".githooks".to_owned(),
+        Some(path) if path.contains(|c: char| !c.is_ascii_alphanumeric() && !"/._-".contains(c)) => {
+            format!("'{}'", path.replace('\'', "'\\''"))
+        }
+        Some(path) => path,
+    }
 }
 
 /// The repository that this folder is a part of, where it is not its root.

@@ -119,6 +119,11 @@ impl<'a> Comparison<'a> {
         self.tally.note_log();
     }
 
+    /// Notes a line of a log that is no whole record: it could not be replayed either.
+    pub fn note_torn(&mut self) {
+        self.tally.note_torn();
+    }
+
     /// Asks what a line of a decision log asked.
     ///
     /// # Errors

@@ -121,6 +121,13 @@ impl Tally {
         }
     }
 
+    /// Notes a line that is no whole record.
+    pub(super) fn note_torn(&mut self) {
+        let replay = self.asked.recorded.get_or_insert_default();
+        replay.records += 1;
+        replay.torn += 1;
+    }
+
     /// Notes that a log was read, whatever it holds.
     pub(super) fn note_log(&mut self) {
         self.asked.recorded.get_or_insert_default();

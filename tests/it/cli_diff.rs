@@ -457,7 +457,14 @@ fn tests_that_cannot_be_read_are_a_problem_of_the_new_side_only() {
     setup.write("tests/policies/bad.test.yaml", "tests: [\n");
     let bad = shown(&setup, &["main"]);
     assert!(bad.starts_with("exit 1") && bad.contains("the tests of new, `.`:"), "{bad}");
-    assert!(bad.contains("not asked, for 1 problem in the tests of new"), "{bad}");
+    let headline = "not all was asked, for 1 problem in the tests of new; newly allowed 1,";
+    assert!(bad.contains(&format!("\n\n{headline}")), "{bad}");
+    let markdown = shown(&setup, &["main", ".", "--format", "markdown"]);
+    assert!(markdown.contains(&format!("### Policy impact: {headline}")), "{markdown}");
+    assert!(markdown.contains("The tests of new:\n\n- tests/policies/bad.test.yaml:"), "{markdown}");
+    let report = json(&setup, &["main"]);
+    assert!(report["headline"].as_str().unwrap().starts_with(headline), "{report:#}");
+    assert_eq!(report["not_asked"]["problems"], json!({"old": 0, "new": 1}));
     assert_eq!(code(&setup, &[".", "main"]), 0);
 }
 
@@ -499,7 +506,7 @@ fn a_decision_log_is_replayed_and_what_could_not_be_is_told_with_its_share() {
     old  HEAD (<commit>), 5 policies
     new  ., 7 policies
 
-    newly denied 2 among 3 questions; 1 edited policy is touched by no question
+    2 of 5 records could not be replayed (40.0 %); newly denied 2 among 3 questions; 1 edited policy is touched by no question
 
     by policy
       admins-manage-products no longer permits: newly denied 2 (changed, policies/product.cedar:9)
@@ -518,10 +525,10 @@ fn a_decision_log_is_replayed_and_what_could_not_be_is_told_with_its_share() {
     asked
       tests: 0 questions
       fixtures combined: 0 questions
-      recorded: 3 questions (newly denied 2) of 4 records
-      could not be replayed: 1 record (25.0 %)
+      recorded: 3 questions (newly denied 2) of 5 records
+      could not be replayed: 2 records (40.0 %)
         1: it holds no values (`audit.values` was off)
-      torn: 1 line
+        1: torn
     --- stderr
     torn-record
 
@@ -529,6 +536,14 @@ fn a_decision_log_is_replayed_and_what_could_not_be_is_told_with_its_share() {
     "#);
     let markdown = shown(&setup, &["HEAD", "--replay", "decisions.jsonl", "--format", "markdown"]);
     assert!(!markdown.contains("u-1") && !markdown.contains("4711"), "{markdown}");
+    let report = json(&setup, &["HEAD", "--replay", "decisions.jsonl"]);
+    assert_eq!(
+        report["not_asked"],
+        json!({"problems": {"old": 0, "new": 0}, "records": 2, "share": "40.0 %"})
+    );
+    setup.write("torn.jsonl", "{\n{\n");
+    let torn = shown(&setup, &["HEAD", "--replay", "torn.jsonl"]);
+    assert!(torn.contains("2 of 2 records could not be replayed (100.0 %); nothing was asked"), "{torn}");
     let values = shown(&setup, &["HEAD", "--replay", "decisions.jsonl", "--show-values"]);
     assert!(
         values.contains(r#"Shop::User::"u-1" (admin) · updateProduct · Shop::Product::"p-4711""#),

@@ -220,25 +220,34 @@ fn a_folder_of_a_repository_is_told_that_github_reads_its_root_only() {
     std::fs::create_dir(folder.path().join(".git")).unwrap();
     let text = |args: &[&str]| String::from_utf8(palisade(folder.path(), args).stdout).unwrap();
     assert!(text(&["init", "below"]).contains("GitHub reads `.github` at its root only"));
+    assert!(text(&["init", "its own/policies"]).contains("core.hooksPath 'its own/policies/.githooks'"));
     assert!(!text(&["init"]).contains("at its root only"));
 }
 
 #[test]
 fn the_hook_judges_what_is_committed_and_not_what_lies_beside_it() {
-    let folder = started();
-    let hook = folder.path().join(".githooks/pre-commit");
+    judges_what_is_committed("");
+    judges_what_is_committed("below/");
+}
+
+/// With the project in this folder of its repository.
+fn judges_what_is_committed(below: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(palisade(folder.path(), &["init", &format!("./{below}")]).status.success());
+    let hooks = format!("core.hooksPath={below}.githooks");
+    let hook = folder.path().join(below).join(".githooks/pre-commit");
     assert_eq!(std::fs::metadata(&hook).unwrap().permissions().mode() & 0o111, 0o111);
     let program = Path::new(env!("CARGO_BIN_EXE_palisade")).parent().unwrap();
     let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
     let git = |args: &[&str]| {
         let mut git = Command::new("git");
         git.env_clear().env("PATH", &path).current_dir(folder.path());
-        git.args(["-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "core.hooksPath=.githooks"]);
+        git.args(["-c", "user.name=a", "-c", "user.email=a@example.com", "-c", &hooks]);
         git.args(args).output().unwrap()
     };
     assert!(git(&["init"]).status.success());
     assert!(git(&["add", "--all"]).status.success());
-    let policies = folder.path().join("policies/documents.cedar");
+    let policies = folder.path().join(below).join("policies/documents.cedar");
     let good = std::fs::read_to_string(&policies).unwrap();
     let bad = good.replace("when { resource.locked }", "when { resource.lokced }");
     std::fs::write(&policies, &bad).unwrap();

@@ -54,6 +54,9 @@ fn lines(
                 Err(error) => Some((error.valid_up_to() + 1, "the line is not UTF-8".to_owned())),
             }
         };
+        if fault.is_some() {
+            comparison.note_torn();
+        }
         if let Some((column, message)) = fault.filter(|_| torn.len() < TORN) {
             let place = Place { line, column, offset: 0, length: 0 };
             torn.push(Finding::error(path, "torn-record", message).at(place));

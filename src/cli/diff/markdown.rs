@@ -54,8 +54,13 @@ fn list(text: &mut String, findings: &[&Finding]) {
 
 fn comment(compared: &Compared<'_>) -> String {
     let Compared { old, new, impact, .. } = compared;
-    let mut text = format!("### Policy impact: {}\n\n", words::headline(impact));
+    let mut text = format!("### Policy impact: {}\n\n", words::headline(compared));
     let _infallible = writeln!(text, "{} → {}", project(old), project(new));
+    let errors: Vec<_> = new.findings.iter().filter(|finding| finding.is_error()).collect();
+    if !errors.is_empty() {
+        text.push_str("\nThe tests of new:\n\n");
+        list(&mut text, &errors);
+    }
     warn(&mut text, impact);
     changes(&mut text, impact);
     let rows = impact.one_sided.iter().map(one_sided).collect();

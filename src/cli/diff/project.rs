@@ -71,6 +71,11 @@ impl Project {
         }
     }
 
+    /// How many problems keep its tests from being asked whole.
+    pub(super) fn problems(&self) -> usize {
+        self.findings.iter().filter(|finding| finding.is_error()).count()
+    }
+
     /// As comparisons take it.
     pub(super) fn side(&self) -> Side<'_> {
         let config = &self.configuration.config;

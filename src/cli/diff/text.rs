@@ -22,7 +22,7 @@ pub(super) fn print(compared: &Compared<'_>) {
     println!("new  {}", project(new));
     println!();
     let style = if impact.changes.all() > 0 { CHANGED } else { HEADING };
-    println!("{style}{}{style:#}", words::headline(impact));
+    println!("{style}{}{style:#}", words::headline(compared));
     print_changes(impact);
     print_others(impact);
     print_edited(impact);

@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::Compared;
-use super::project::Project;
 use crate::cedar::EditKind;
-use crate::impact::{Changes, Count, Grounds, Impact, Replay, Role, Users, Which};
-use crate::model::Finding;
+use crate::impact::{Changes, Count, Grounds, Replay, Role, Users, Which};
 
 /// `newly allowed 12, newly denied 3`; what there is none of is left out.
 pub(super) fn changes(changes: Changes) -> String {
@@ -17,13 +15,16 @@ pub(super) fn changes(changes: Changes) -> String {
 }
 
 /// What came of it, in one line that reassures nobody falsely.
-pub(super) fn headline(impact: &Impact) -> String {
+pub(super) fn headline(compared: &Compared<'_>) -> String {
+    let impact = &compared.impact;
+    let mut parts = unasked(compared);
     if impact.questions() == 0 {
-        return "nothing was asked, so no change could be seen".to_owned();
+        parts.push("nothing was asked, so no change could be seen".to_owned());
+        return parts.join("; ");
     }
     let decided =
         if impact.changes.all() == 0 { "no decision changes".to_owned() } else { changes(impact.changes) };
-    let mut parts = vec![format!("{decided} among {}", counted(impact.questions(), "question"))];
+    parts.push(format!("{decided} among {}", counted(impact.questions(), "question")));
     let (gained, lost) = (impact.allowed_by_only(Which::New), impact.allowed_by_only(Which::Old));
     if gained > 0 {
         parts.push(format!("{gained} refused by old and allowed by new"));
@@ -37,6 +38,24 @@ pub(super) fn headline(impact: &Impact) -> String {
         untouched => parts.push(format!("{untouched} edited policies are touched by no question")),
     }
     parts.join("; ")
+}
+
+/// What kept questions from being asked: said first, so that what follows does not reassure falsely.
+fn unasked(compared: &Compared<'_>) -> Vec<String> {
+    let mut parts = Vec::new();
+    for (which, side) in [("old", compared.old), ("new", compared.new)] {
+        let problems = side.problems();
+        if problems > 0 {
+            let problems = counted(problems, "problem");
+            parts.push(format!("not all was asked, for {problems} in the tests of {which}"));
+        }
+    }
+    if let Some(replay) = compared.impact.asked.recorded.as_ref().filter(|replay| replay.unasked() > 0) {
+        let (unasked, records) = (replay.unasked(), counted(replay.records, "record"));
+        let share = share(unasked, replay.records);
+        parts.push(format!("{unasked} of {records} could not be replayed ({share})"));
+    }
+    parts
 }
 
 /// What a policy does now that it did not do before.
@@ -92,7 +111,7 @@ pub(super) fn grounds(grounds: &Grounds) -> String {
 
 /// What was asked, from where, and what could not be: a line each.
 pub(super) fn asked(compared: &Compared<'_>) -> Vec<String> {
-    let Compared { old, new, impact, torn } = compared;
+    let impact = &compared.impact;
     let asked = &impact.asked;
     let mut lines = vec![format!("tests: {}", count(&asked.tests))];
     let combinations = count(&asked.combinations);
@@ -105,7 +124,7 @@ pub(super) fn asked(compared: &Compared<'_>) -> Vec<String> {
         format!("fixtures combined: {combinations}")
     });
     if let Some(replay) = &asked.recorded {
-        lines.extend(recorded(replay, torn));
+        lines.extend(recorded(replay));
     }
     let mut refused: BTreeMap<&str, usize> = BTreeMap::new();
     let counts = [Some(&asked.tests), asked.recorded.as_ref().map(|replay| &replay.count)];
@@ -118,33 +137,26 @@ pub(super) fn asked(compared: &Compared<'_>) -> Vec<String> {
         let codes = codes.collect::<Vec<_>>().join(", ");
         lines.push(format!("refused by both sides: {all} ({codes})"));
     }
-    for (which, Project { findings, .. }) in [("old", old), ("new", new)] {
-        let errors = findings.iter().filter(|finding| finding.is_error()).count();
-        if errors > 0 {
-            let problems = counted(errors, "problem");
-            lines.push(format!("not asked, for {problems} in the tests of {which}"));
-        }
-    }
     lines
 }
 
-fn recorded(replay: &Replay, torn: &[Finding]) -> Vec<String> {
-    let not: usize = replay.not_replayed.values().sum();
+fn recorded(replay: &Replay) -> Vec<String> {
+    let not = replay.unasked();
     let mut lines =
         vec![format!("recorded: {} of {}", count(&replay.count), counted(replay.records, "record"))];
     if not > 0 {
         let share = share(not, replay.records);
         lines.push(format!("could not be replayed: {} ({share})", counted(not, "record")));
         lines.extend(replay.not_replayed.iter().map(|(why, count)| format!("  {count}: {why}")));
+        if replay.torn > 0 {
+            lines.push(format!("  {}: torn", replay.torn));
+        }
     }
     if replay.decided_otherwise > 0 {
         lines.push(format!(
             "decided otherwise on record than by old: {} (by other policies, entities or settings then)",
             replay.decided_otherwise
         ));
-    }
-    if !torn.is_empty() {
-        lines.push(format!("torn: {}", counted(torn.len(), "line")));
     }
     lines
 }
@@ -158,8 +170,9 @@ fn count(count: &Count) -> String {
 }
 
 /// In hundredths with one decimal, rounded so that a part is never nothing and never all.
-fn share(part: usize, whole: usize) -> String {
-    let thousandths = part.saturating_mul(1_000) / whole.max(1);
+pub(super) fn share(part: usize, whole: usize) -> String {
+    let whole = whole.max(1);
+    let thousandths = (part.saturating_mul(1_000) + whole / 2) / whole;
     let thousandths = if part < whole { thousandths.clamp(1, 999) } else { thousandths };
     format!("{}.{} %", thousandths / 10, thousandths % 10)
 }
@@ -176,6 +189,7 @@ mod tests {
     #[test]
     fn a_share_is_neither_nothing_nor_all_where_it_is_not() {
         assert_eq!(share(1, 3), "33.3 %");
+        assert_eq!(share(1, 13), "7.7 %");
         assert_eq!(share(1, 100_000), "0.1 %");
         assert_eq!(share(99_999, 100_000), "99.9 %");
         assert_eq!(share(5, 5), "100.0 %");
