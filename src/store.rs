@@ -68,7 +68,7 @@ impl Default for Config {
 }
 
 /// Edits wait for the tests of the one before.
-const LONGEST_TESTS: Duration = Duration::from_secs(60);
+const LONGEST_TESTS: Duration = Duration::from_mins(1);
 
 fn short<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Period, D::Error> {
     let period = Period::deserialize(deserializer)?;

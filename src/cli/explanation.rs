@@ -10,11 +10,11 @@ use crate::model::{Evaluation, Reason};
 /// Prints it, on standard output.
 pub(super) fn print(evaluation: &Evaluation, explanation: &Explanation, texts: &Texts) {
     let principal = &explanation.principal;
-    println!("principal {} ({} token)", plain(&principal.uid.to_string()), principal.token_use.as_str());
+    println!("principal {} ({} token)", plain(&principal.uid), principal.token_use.as_str());
     for group in &principal.groups {
         println!(
             "  in {} ({})",
-            plain(&group.uid.to_string()),
+            plain(&group.uid),
             plain(serde_json::to_string(&group.from).unwrap_or_default().trim_matches('"'))
         );
     }

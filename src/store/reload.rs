@@ -224,14 +224,13 @@ impl Reloads {
     /// Puts in force what was admitted. Forbids that came while it was judged stay.
     async fn publish_admitted(&mut self, compiled: Compiled, edit: Edit, before: Option<InForce>) {
         let admitted = edit.sources.as_ref().ok().and_then(|sources| InForce::of(sources, &self.files));
-        match self.overtaking(admitted.as_ref(), before.as_ref()) {
-            Some(newer) => self.publish_urgent(|| Ok(Some(newer))).await,
-            None => {
-                if !self.is_in_force(&edit) {
-                    self.put_in_force(compiled);
-                }
-                self.in_force = admitted;
+        if let Some(newer) = self.overtaking(admitted.as_ref(), before.as_ref()) {
+            self.publish_urgent(|| Ok(Some(newer))).await;
+        } else {
+            if !self.is_in_force(&edit) {
+                self.put_in_force(compiled);
             }
+            self.in_force = admitted;
         }
         self.note_taken_back();
         self.passed = edit.tests;
