@@ -563,7 +563,7 @@ fn a_file_that_changes_once_it_is_read_changes_nothing() {
     let file = folder.path().join("a.test.yaml");
     let test = "  - { name: t, principals: [bob], actions: [read], resources: [new], expect: allow }";
     std::fs::write(&file, format!("{FIXTURES}{test}")).unwrap();
-    let texts = TestFiles::new(folder.path(), &[file.clone()], Limits::default()).read();
+    let texts = TestFiles::new(folder.path(), std::slice::from_ref(&file), Limits::default()).read();
     std::fs::write(&file, format!("{FIXTURES}{}", test.replace("allow", "deny"))).unwrap();
     let report = run_files(&texts.shared, &texts.tests, &[], &[]);
     assert_eq!(outcomes(&report), ["bob read new: passed"]);
