@@ -136,6 +136,7 @@ class PullRequest:
             "HOME": str(self.temp),
             "RUNNER_TEMP": str(self.temp),
             "GITHUB_STEP_SUMMARY": str(self.summary),
+            "GITHUB_OUTPUT": str(self.temp / "output"),
             "GITHUB_WORKSPACE": str(self.checkout),
             "GITHUB_REPOSITORY": "example/policies",
             "NUMBER": "7",
