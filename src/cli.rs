@@ -93,6 +93,8 @@ enum Exit {
 struct Shell {
     file: Option<PathBuf>,
     format: Format,
+    /// Complaints about the settings are annotations in a GitHub workflow, whatever the format says.
+    annotates: bool,
     environment: Environment,
 }
 
@@ -100,7 +102,12 @@ struct Shell {
 #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
 pub fn run() -> ExitCode {
     let Args { config, verb } = Args::parse();
-    let shell = Shell { file: config, format: verb.format(), environment: std::env::vars().collect() };
+    let shell = Shell {
+        file: config,
+        format: verb.format(),
+        annotates: verb.annotates(),
+        environment: std::env::vars().collect(),
+    };
     let exit = match verb {
         Verb::Serve(_) => serve::run(&shell),
         Verb::Dev(_) => dev::run(&shell),
@@ -131,6 +138,21 @@ impl Verb {
             Self::Decide(args) => args.printing.format,
         }
     }
+
+    fn annotates(&self) -> bool {
+        match self {
+            Self::Check(args) => args.format == check::Format::Github,
+            Self::Test(args) => args.format == test::Format::Github,
+            Self::Serve(_)
+            | Self::Dev(_)
+            | Self::Init(_)
+            | Self::Diff(_)
+            | Self::Fmt(_)
+            | Self::Decide(_)
+            | Self::Token(_)
+            | Self::Health(_) => false,
+        }
+    }
 }
 
 impl Shell {
@@ -153,7 +175,12 @@ impl Shell {
         let text = file.as_ref().map(|file| file.text.to_string()).unwrap_or_default();
         let base = path.parent().map_or_else(PathBuf::new, Path::to_owned);
         Configuration::read(file, base, &self.environment).map_err(|finding| {
-            render::fault(&finding, &text, self.format);
+            if self.annotates {
+                let path = github::in_workspace(Path::new(""), &finding.path, &self.environment);
+                anstream::println!("{}", github::finding(&finding, &path));
+            } else {
+                render::fault(&finding, &text, self.format);
+            }
             Exit::Failed
         })
     }

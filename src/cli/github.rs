@@ -1,7 +1,9 @@
 //! What a GitHub workflow reads: annotations of files on standard output, and the summary of a step.
 
 use std::fmt::{self, Write as _};
+use std::path::Path;
 
+use crate::config::Environment;
 use crate::model::{Finding, Severity};
 
 /// `::error file=…,line=…,title=…::message`, escaped so that no text in it can be a command of its own.
@@ -62,9 +64,20 @@ impl fmt::Display for Annotation<'_> {
     }
 }
 
-/// The escapes of `@actions/core`, file `command.ts`: what comes behind the second `::`.
+/// The path from the root of the workspace, where annotations look for it.
+pub(super) fn in_workspace(base: &Path, path: &str, environment: &Environment) -> String {
+    let absolute = std::path::absolute(base.join(path)).unwrap_or_default();
+    let workspace = environment.get("GITHUB_WORKSPACE").map(Path::new);
+    match workspace.and_then(|workspace| absolute.strip_prefix(workspace).ok()) {
+        Some(inside) => inside.display().to_string(),
+        None => path.to_owned(),
+    }
+}
+
+/// The escapes of `@actions/core`, file `command.ts`: what comes behind the second `::`. For `##[` there is
+/// none, and the runner takes it for a command wherever it stands.
 fn data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A").replace("##[", "# #[")
 }
 
 /// The same for a property, which `:` and `,` end.
@@ -99,12 +112,12 @@ mod tests {
             line: Some(3),
             column: Some(5),
             title: "x\n::stop-commands::y",
-            message: "100%\r\n::add-mask::z",
+            message: "100%\r\n::add-mask::z ###[error]",
         };
         assert_eq!(
             annotation.to_string(),
             "::error file=tests/a%2Cb%3Ac.test.yaml,line=3,col=5,\
-             title=x%0A%3A%3Astop-commands%3A%3Ay::100%25%0D%0A::add-mask::z"
+             title=x%0A%3A%3Astop-commands%3A%3Ay::100%25%0D%0A::add-mask::z ## #[error]"
         );
     }
 

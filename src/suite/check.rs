@@ -28,7 +28,7 @@ pub(super) fn unread_claims(suite: &Suite, issuers: &[Config]) -> Vec<Finding> {
         for claim in principal.claims.iter().filter(|claim| !fixture::is_read(&claim.value, &mapping)) {
             let message = format!("nothing reads the claim `{}`: no issuer is configured", claim.value);
             let finding = Finding::warning(&principal.path, "unread-claim", message).at(claim.place);
-            findings.push(finding.help("map it to an attribute in `[issuers.attributes]`"));
+            findings.push(finding.help("name its issuer in an `[[issuers]]` table, and map the claim there, in `[issuers.attributes]`"));
         }
     }
     findings

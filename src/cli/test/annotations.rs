@@ -20,7 +20,7 @@ const ROWS: usize = 500;
 
 /// Prints a run. Nothing out of a file stands on a line of its own: it could be a command.
 pub(super) fn print(run: &Run, base: &Path, environment: &Environment) {
-    let path = |path: &str| in_workspace(base, path, environment);
+    let path = |path: &str| github::in_workspace(base, path, environment);
     for finding in &run.findings {
         println!("{}", github::finding(finding, &path(&finding.path)));
     }
@@ -47,16 +47,6 @@ pub(super) fn print(run: &Run, base: &Path, environment: &Environment) {
     }
 }
 
-/// The path from the root of the workspace, where annotations look for it.
-fn in_workspace(base: &Path, path: &str, environment: &Environment) -> String {
-    let absolute = std::path::absolute(base.join(path)).unwrap_or_default();
-    let workspace = environment.get("GITHUB_WORKSPACE").map(Path::new);
-    match workspace.and_then(|workspace| absolute.strip_prefix(workspace).ok()) {
-        Some(inside) => inside.display().to_string(),
-        None => path.to_owned(),
-    }
-}
-
 fn message(test: &TestReport) -> String {
     let mut lines: Vec<_> = test.failures.iter().take(NAMED).map(line).collect();
     if let Some(more) = test.failures.len().checked_sub(NAMED).filter(|more| *more > 0) {
@@ -67,7 +57,7 @@ fn message(test: &TestReport) -> String {
 
 fn line(failure: &Failure) -> String {
     let asked = &failure.asked;
-    format!(
+    let what = format!(
         "{} {} {}: expected {}, got {}: {}",
         asked.principal,
         asked.action,
@@ -75,7 +65,9 @@ fn line(failure: &Failure) -> String {
         failure.expected,
         failure.got,
         failure.why.join("; ")
-    )
+    );
+    let remarks = failure.remarks().map(|remark| format!("  {remark}"));
+    std::iter::once(what).chain(remarks).collect::<Vec<_>>().join("\n")
 }
 
 fn summary_of(report: &Report) -> String {
