@@ -36,6 +36,24 @@ impl Snapshot {
         Ok(self.decide_given(&request, &entities))
     }
 
+    /// Whether the schema knows what a request speaks of. [`Self::evaluate_given`] does not ask, and
+    /// denies what it does not know.
+    ///
+    /// # Errors
+    /// What the schema does not know, or what is not of its type.
+    pub fn check_given(&self, given: &Given<'_>) -> Result<(), String> {
+        let uid = |text: &str| EntityUid::from_str(text).map_err(|error| format!("`{text}`: {error}"));
+        self.check_action(given.action).map_err(|refusal| refusal.detail)?;
+        let action = uid(given.action)?;
+        let context = Context::from_json_str(given.context, Some((&self.cedar, &action)))
+            .map_err(|error| format!("context: {error}"))?;
+        Request::new(uid(given.principal)?, action, uid(given.resource)?, context, Some(&self.cedar))
+            .map_err(|error| error.to_string())?;
+        Entities::from_json_str(given.entities, Some(&self.cedar))
+            .map_err(|error| format!("entities: {}", with_cause(&error)))?;
+        Ok(())
+    }
+
     /// What the conditions of policies are judged against.
     pub(super) fn scene_of(&self, given: &Given<'_>) -> Result<Scene, String> {
         let uid = |text: &str| EntityUid::from_str(text).map_err(|error| format!("`{text}`: {error}"));
@@ -58,5 +76,13 @@ impl Snapshot {
         let missing: Vec<_> =
             actions.into_iter().filter(|action| given.get(&action.uid()).is_none()).collect();
         given.add_entities(missing, None)
+    }
+}
+
+/// The engine says in the cause which entity it is.
+fn with_cause(error: &EntitiesError) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
     }
 }

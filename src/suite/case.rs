@@ -67,7 +67,10 @@ impl Case<'_> {
     pub fn outcome(&self, snapshot: &Snapshot) -> Outcome {
         match &self.ask {
             Ask::Question { identity, question, now } => snapshot.evaluate(identity, question, *now),
-            Ask::Given(given) => snapshot.evaluate_given(given).map_err(Refusal::malformed),
+            Ask::Given(given) => snapshot
+                .check_given(given)
+                .and_then(|()| snapshot.evaluate_given(given))
+                .map_err(Refusal::mismatch),
             Ask::Refused(refusal) => Err(refusal.clone()),
         }
     }

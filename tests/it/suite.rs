@@ -450,6 +450,29 @@ fn cedars_own_tests_are_read_and_compared_as_cedar_does() {
 }
 
 #[test]
+fn a_deny_of_cedars_own_tests_is_a_real_deny_too() {
+    let asked = |principal: &str, action: &str, resource: &str, context: &str| {
+        format!(
+            r#"{{"request": {{"principal": "Shop::{principal}::\"x\"", "action": "Shop::Action::\"{action}\"", "resource": "Shop::{resource}::\"p\"", "context": {context}}}, "entities": [], "decision": "deny", "reason": [], "num_errors": 0}}"#
+        )
+    };
+    let tests = [
+        asked("Machine", "delete", "Product", "{}"),
+        asked("Machine", "raed", "Product", "{}"),
+        asked("Usr", "read", "Product", "{}"),
+        asked("Machine", "read", "Prodct", "{}"),
+        asked("Machine", "read", "Product", r#"{"zz": 1}"#),
+        asked("Machine", "read", "Product", "{}"),
+    ];
+    let report = run_files(&[], &[source("a.test.json", &format!("[{}]", tests.join(",")))], &[], &[]);
+    let failed = |test: &suite::TestReport| test.failures.first().map(|failure| failure.why.join("; "));
+    let why: Vec<_> = report.files[0].tests.iter().map(failed).collect();
+    assert_eq!(why.last(), Some(&None), "machines may not read, and that is so");
+    assert!(why.iter().rev().skip(1).all(Option::is_some), "{why:#?}");
+    assert!(why[1].as_ref().unwrap().contains("did you mean"), "{why:#?}");
+}
+
+#[test]
 fn a_filter_takes_cases_and_not_only_tests() {
     let text = format!(
         "{FIXTURES}
