@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::ValueEnum;
 
 use super::render::{self, Texts};
-use super::{Exit, Shell, files};
+use super::{Exit, Shell, files, github};
 use crate::cedar::limits::EVALUATION_STACK;
 use crate::cedar::{Compiled, Snapshot, Sources, Tracer, compile};
 use crate::clock::Clock;
@@ -139,7 +139,8 @@ fn once(shell: &Shell, args: &Args, configuration: &Configuration, filter: &Filt
         render::failure(&format!("`{}` cannot be written: {error}", path.display()), None);
         return Exit::Failed;
     }
-    if let Err(why) = args.coverage.print(&run, args.format) {
+    let in_workspace = |path: &str| github::in_workspace(&configuration.base, path, &shell.environment);
+    if let Err(why) = args.coverage.print(&run, args.format, in_workspace) {
         render::failure(&why, None);
         return Exit::Failed;
     }

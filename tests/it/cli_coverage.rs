@@ -127,11 +127,28 @@ fn less_than_the_threshold_is_a_problem() {
       Shop::Action::"updateCategory"
     --- stderr
       × coverage is 44.4% (4 of 9), less than 45%
-      help: `--coverage` says what no test has seen
+      help: write tests for what no test has seen
     "#);
     assert_eq!(code(&["--coverage-threshold", "101"]), Some(2));
     assert_eq!(code(&["--coverage-threshold", "1", "--filter", "admins*"]), Some(2));
     assert_eq!(code(&["--coverage", "--filter", "admins*"]), Some(0));
+}
+
+#[test]
+fn a_workflow_is_shown_what_no_test_has_seen_where_it_stands() {
+    let setup = setup();
+    let arguments = ["--coverage-threshold", "100", "--format", "github"];
+    let output = command(&setup, &arguments).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let gaps: Vec<_> = text.lines().filter(|line| line.starts_with("::warning")).collect();
+    insta::assert_snapshot!(gaps.join("\n"), @r#"
+    ::warning file=policies/category.cedar,line=11,col=8,title=coverage::when `principal.groups.contains("admin")` was never false
+    ::warning file=policies/category.cedar,line=13,col=1,title=coverage::permit users-view-categories never applied
+    ::warning file=policies/category.cedar,line=22,col=1,title=coverage::forbid filled-categories-stay never applied
+    ::warning file=policies/category.cedar,line=28,col=8,title=coverage::when `context.productCount > 0` was never true
+    ::warning file=policies/product.cedar,line=17,col=1,title=coverage::permit users-view-products never applied
+    "#);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use anstream::{print, println};
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
+use super::super::github::{Annotation, Level};
 use super::super::render;
 use super::Run;
 use crate::cedar::trace::TracedCondition;
@@ -57,7 +58,12 @@ impl Covering {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub(super) fn print(&self, run: &Run, format: super::Format) -> Result<(), String> {
+    pub(super) fn print(
+        &self,
+        run: &Run,
+        format: super::Format,
+        in_workspace: impl Fn(&str) -> String,
+    ) -> Result<(), String> {
         let Some(coverage) = &run.coverage else { return Ok(()) };
         let coverage_format = self.coverage_format.unwrap_or(Format::Text);
         if let Some(path) = &self.coverage_file {
@@ -67,10 +73,11 @@ impl Covering {
         match (format, &self.coverage_file) {
             // It stands among the results.
             (super::Format::Json, _) => {}
-            // No text of a policy: it could be a command to the workflow.
-            (super::Format::Github, _) | (super::Format::Text, Some(_)) => {
+            (super::Format::Github, _) => {
+                annotate(coverage, in_workspace);
                 println!("coverage {}", text::share(coverage.share()));
             }
+            (super::Format::Text, Some(_)) => println!("coverage {}", text::share(coverage.share())),
             (super::Format::Text, None) => print!("{}", coverage_format.text(coverage)),
         }
         Ok(())
@@ -83,9 +90,27 @@ impl Covering {
         let is_reached = share.permille() >= usize::from(threshold) * 10;
         if !is_reached {
             let message = format!("coverage is {}, less than {threshold}%", text::share(share));
-            render::failure(&message, Some("`--coverage` says what no test has seen"));
+            render::failure(&message, Some("write tests for what no test has seen"));
         }
         is_reached
+    }
+}
+
+/// A warning where each thing stands that no test has seen.
+fn annotate(coverage: &Coverage, in_workspace: impl Fn(&str) -> String) {
+    for (path, policies) in coverage.files() {
+        let path = in_workspace(path);
+        for gap in policies.iter().flat_map(text::gaps).filter(|gap| !gap.is_skipped) {
+            let annotation = Annotation {
+                level: Level::Warning,
+                path: &path,
+                line: Some(gap.place.line),
+                column: Some(gap.place.column),
+                title: "coverage",
+                message: &gap.what,
+            };
+            println!("{annotation}");
+        }
     }
 }
 

@@ -1,9 +1,10 @@
 //! Coverage for people: how much of each file, and what no test has seen, with its place.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use super::super::super::render::plain;
 use crate::cedar::trace::TracedCondition;
+use crate::model::Place;
 use crate::suite::Coverage;
 use crate::suite::coverage::{ConditionCoverage, PolicyCoverage, Share, Unasked};
 
@@ -35,19 +36,32 @@ pub(super) fn share(share: Share) -> String {
     format!("{}.{}% ({} of {})", permille / 10, permille % 10, share.hit, share.items)
 }
 
-/// What no test has seen of a policy.
-fn gaps(covered: &PolicyCoverage) -> Vec<String> {
-    let policy = &covered.policy;
-    let place = format!("{}:{}", policy.place.line, policy.place.column);
-    let name = format!("{} {}", policy.effect, plain(&policy.id));
-    if let Some(why) = &covered.skipped {
-        return vec![format!("{place} {name} is skipped: {}", plain(why))];
+/// Something that no test has seen, or need not.
+pub(super) struct Gap {
+    pub(super) place: Place,
+    pub(super) what: String,
+    pub(super) is_skipped: bool,
+}
+
+impl fmt::Display for Gap {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{} {}", self.place.line, self.place.column, self.what)
     }
-    let never_applied = (covered.applied == 0).then(|| format!("{place} {name} never applied"));
+}
+
+/// What no test has seen of a policy.
+pub(super) fn gaps(covered: &PolicyCoverage) -> Vec<Gap> {
+    let policy = &covered.policy;
+    let name = format!("{} {}", policy.effect, plain(&policy.id));
+    let of_policy = |what, is_skipped| Gap { place: policy.place, what, is_skipped };
+    if let Some(why) = &covered.skipped {
+        return vec![of_policy(format!("{name} is skipped: {}", plain(why)), true)];
+    }
+    let never_applied = (covered.applied == 0).then(|| of_policy(format!("{name} never applied"), false));
     never_applied.into_iter().chain(covered.conditions().filter_map(gap)).collect()
 }
 
-fn gap((condition, seen): (&TracedCondition, ConditionCoverage)) -> Option<String> {
+fn gap((condition, seen): (&TracedCondition, ConditionCoverage)) -> Option<Gap> {
     let is_exception = condition.clause == "unless";
     let what = match (seen.held, seen.failed) {
         (0, 0) => "was never evaluated",
@@ -62,8 +76,8 @@ fn gap((condition, seen): (&TracedCondition, ConditionCoverage)) -> Option<Strin
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text,
     };
-    let place = condition.place;
-    Some(format!("{}:{} {} `{}` {what}", place.line, place.column, condition.clause, plain(&text)))
+    let what = format!("{} `{}` {what}", condition.clause, plain(&text));
+    Some(Gap { place: condition.place, what, is_skipped: false })
 }
 
 fn questions(unasked: &Unasked) -> Vec<String> {
