@@ -106,7 +106,7 @@ def test_cedars_form_is_part_of_the_schema(project):
             "principal": 'Shop::User::"ana"',
             "action": 'Shop::Action::"readCategory"',
             "resource": 'Shop::Category::"toys"',
-            "context": {},
+            "context": {"now": "2026-11-23T09:30:00Z"},
         },
         "entities": [],
         "decision": "allow",
