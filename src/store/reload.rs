@@ -168,7 +168,12 @@ impl Reloads {
 
     /// Looks once: reads, and puts in force what is new and good.
     pub(super) async fn look(&mut self) -> Outcome {
-        let outcome = self.judge().await;
+        let before = self.publisher.current().revision().clone();
+        let outcome = match self.judge().await {
+            // Forbids alone went live.
+            Outcome::Unchanged if *self.publisher.current().revision() != before => Outcome::Published,
+            outcome => outcome,
+        };
         let changed = self.configuration_changed().await;
         self.status.send_if_modified(|status| {
             std::mem::replace(&mut status.configuration_changed, changed) != changed
@@ -225,7 +230,10 @@ impl Reloads {
     async fn publish_admitted(&mut self, compiled: Compiled, edit: Edit, before: Option<InForce>) {
         let admitted = edit.sources.as_ref().ok().and_then(|sources| InForce::of(sources, &self.files));
         if let Some(newer) = self.overtaking(admitted.as_ref(), before.as_ref()) {
-            self.publish_urgent(|| Ok(Some(newer))).await;
+            // Where the two do not go together, the next look judges them as one edit.
+            if !self.publish_urgent(|| Ok(Some(newer))).await {
+                return;
+            }
         } else {
             if !self.is_in_force(&edit) {
                 self.put_in_force(compiled);

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use super::{Reloads, off_the_serving_threads};
-use crate::cedar::{self, Compiled, Source, Sources, ungated};
+use crate::cedar::{self, Source, Sources, ungated};
+use crate::model::Finding;
 use crate::store::files::Files;
 
 /// The texts in force, where some of the files wait for no tests.
@@ -78,20 +79,22 @@ impl Reloads {
         admitted?.with_more(now.ungated.clone())
     }
 
+    /// Compiles what is next and puts it in force, and says whether it did: what does not compile is
+    /// told with the rest of the edit.
     pub(super) async fn publish_urgent(
         &mut self,
-        next: impl FnOnce() -> Result<Option<InForce>, Vec<crate::model::Finding>> + Send + 'static,
-    ) {
+        next: impl FnOnce() -> Result<Option<InForce>, Vec<Finding>> + Send + 'static,
+    ) -> bool {
         let files = Arc::clone(&self.files);
         let compiled = off_the_serving_threads(move || {
             let Some(next) = next()? else { return Ok(None) };
             Ok(Some((cedar::compile(&next.sources(), files.limits())?, next)))
         });
-        if let Ok(Some((Compiled { snapshot, warnings }, next))) = compiled.await {
-            let (forbids, kept) = (ungated::count(&next.ungated), ungated::count(next.kept.as_slice()));
-            tracing::warn!(forbids, kept, files = ?self.files.ungated(), "forbids that wait for no tests go live");
-            self.put_in_force(Compiled { snapshot, warnings });
-            self.in_force = Some(next);
-        }
+        let Ok(Some((compiled, next))) = compiled.await else { return false };
+        let (forbids, kept) = (ungated::count(&next.ungated), ungated::count(next.kept.as_slice()));
+        tracing::warn!(forbids, kept, files = ?self.files.ungated(), "forbids that wait for no tests go live");
+        self.put_in_force(compiled);
+        self.in_force = Some(next);
+        true
     }
 }
