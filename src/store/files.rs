@@ -167,20 +167,8 @@ impl Files {
             let path = self.shown(&root.join(&*fault.name));
             of_cause(&path, &fault.cause, fault.name.is_empty().then_some(kind))
         }));
-        let mut sources = Vec::with_capacity(walk.files.len());
-        for found in &walk.files {
-            match budget.source(&found.path, &self.shown(&found.path), &found.name) {
-                Ok(source) => sources.push(source),
-                Err(finding) => {
-                    let over = finding.code == TOO_LARGE;
-                    findings.push(finding);
-                    if over {
-                        break;
-                    }
-                }
-            }
-        }
-        sources
+        let files = walk.files.iter().map(|found| (&*found.path, self.shown(&found.path), &found.name));
+        budget.sources(files, findings)
     }
 
     /// A path as findings name it: from the base where it is below it, with `/` between its parts.
@@ -230,7 +218,7 @@ const LINKS_FILE: &str = "links.json";
 const TEST_ENDINGS: [&str; 3] = [".test.yaml", ".test.yml", ".test.json"];
 
 /// The code of everything together being too large.
-pub(super) const TOO_LARGE: &str = "too-large";
+const TOO_LARGE: &str = "too-large";
 
 /// The bytes that all files of a kind may have yet.
 #[derive(Debug)]
@@ -261,6 +249,28 @@ impl<'a> Budget<'a> {
         self.take(bytes.len(), shown)?;
         let text = String::from_utf8(bytes).map_err(|error| not_utf8(shown, &error))?;
         Ok(Source { path: Arc::clone(shown), name: Arc::clone(name), text: text.into() })
+    }
+
+    /// Reads files, each with what findings call it and its own name, until they are too much together.
+    pub(super) fn sources<'f>(
+        &mut self,
+        files: impl Iterator<Item = (&'f Path, Arc<str>, &'f Arc<str>)>,
+        findings: &mut Vec<Finding>,
+    ) -> Vec<Source> {
+        let mut sources = Vec::new();
+        for (path, shown, name) in files {
+            match self.source(path, &shown, name) {
+                Ok(source) => sources.push(source),
+                Err(finding) => {
+                    let over = finding.code == TOO_LARGE;
+                    findings.push(finding);
+                    if over {
+                        break;
+                    }
+                }
+            }
+        }
+        sources
     }
 
     fn take(&mut self, bytes: usize, shown: &Arc<str>) -> Result<(), Finding> {

@@ -169,11 +169,11 @@ impl Reloads {
     /// Looks once: reads, and puts in force what is new and good.
     pub(super) async fn look(&mut self) -> Outcome {
         let before = self.publisher.current().revision().clone();
-        let outcome = match self.judge().await {
+        let mut outcome = self.judge().await;
+        if outcome == Outcome::Unchanged && *self.publisher.current().revision() != before {
             // Forbids alone went live.
-            Outcome::Unchanged if *self.publisher.current().revision() != before => Outcome::Published,
-            outcome => outcome,
-        };
+            outcome = Outcome::Published;
+        }
         let changed = self.configuration_changed().await;
         self.status.send_if_modified(|status| {
             std::mem::replace(&mut status.configuration_changed, changed) != changed

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::files::{Budget, Kind, TOO_LARGE, of_cause, shown};
+use super::files::{Budget, Kind, of_cause, shown};
 use super::walk::Walk;
 use crate::cedar::Source;
 use crate::model::{Finding, Limits};
@@ -57,10 +57,14 @@ impl TestFiles {
     pub fn read(&self) -> TestTexts {
         let mut findings = Vec::new();
         let (shared, files) = self.there(&mut findings);
-        let shared = shared.into_iter().map(|file| (file.clone(), Arc::from(self.shown(&file))));
         let mut budget = Budget::of(Kind::Tests, &self.limits);
-        let shared = self.read_all(shared, &mut budget, &mut findings);
-        let tests = self.read_all(files.into_iter(), &mut budget, &mut findings);
+        let shared: Vec<_> = shared.into_iter().map(|file| (self.shown(&file).into(), file)).collect();
+        let shared = shared.iter().map(|(shown, file)| (&**file, Arc::clone(shown), shown));
+        let shared = budget.sources(shared, &mut findings);
+        let mut seen = BTreeSet::new();
+        let tests = files.iter().filter(|(file, _)| seen.insert(file));
+        let tests = tests.map(|(file, name)| (&**file, self.shown(file).into(), name));
+        let tests = budget.sources(tests, &mut findings);
         TestTexts { shared, tests, findings }
     }
 
@@ -115,29 +119,6 @@ impl TestFiles {
         let above = file.ancestors().skip(2).take_while(|folder| folder.starts_with(top));
         let folders: Vec<_> = own.into_iter().chain(above.map(Path::to_owned)).collect();
         folders.into_iter().flat_map(|folder| FIXTURES.map(|name| folder.join(name)))
-    }
-
-    /// Reads files until they are too much for all together; each once.
-    fn read_all(
-        &self,
-        files: impl Iterator<Item = (PathBuf, Arc<str>)>,
-        budget: &mut Budget<'_>,
-        findings: &mut Vec<Finding>,
-    ) -> Vec<Source> {
-        let (mut sources, mut seen) = (Vec::new(), BTreeSet::new());
-        for (file, name) in files.filter(|(file, _)| seen.insert(file.clone())) {
-            match budget.source(&file, &Arc::from(self.shown(&file)), &name) {
-                Ok(source) => sources.push(source),
-                Err(finding) => {
-                    let over = finding.code == TOO_LARGE;
-                    findings.push(finding);
-                    if over {
-                        break;
-                    }
-                }
-            }
-        }
-        sources
     }
 
     fn shown(&self, path: &Path) -> String {
