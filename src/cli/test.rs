@@ -1,5 +1,6 @@
 //! `palisade test`: runs policy tests.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -77,6 +78,16 @@ struct Run {
     coverage: Option<Coverage>,
 }
 
+impl Run {
+    /// The report. Where the policies do not compile, it has no tests and all that is wrong.
+    fn on_record(&self) -> Cow<'_, Report> {
+        self.report.as_ref().map_or_else(
+            || Cow::Owned(Report { findings: self.findings.clone(), ..Report::default() }),
+            Cow::Borrowed,
+        )
+    }
+}
+
 impl Format {
     pub(super) const fn of_complaints(self) -> super::Format {
         match self {
@@ -133,8 +144,8 @@ fn once(shell: &Shell, args: &Args, configuration: &Configuration, filter: &Filt
         Format::Json => json::print(&run),
         Format::Github => annotations::print(&run, &configuration.base, &shell.environment),
     }
-    if let (Some(path), Some(report)) = (&args.junit, &run.report)
-        && let Err(error) = junit::write(path, report)
+    if let Some(path) = &args.junit
+        && let Err(error) = junit::write(path, &run.on_record())
     {
         render::failure(&format!("`{}` cannot be written: {error}", path.display()), None);
         return Exit::Failed;

@@ -203,6 +203,21 @@ fn policies_that_do_not_compile_leave_nothing_to_test() {
 }
 
 #[test]
+fn policies_that_do_not_compile_are_on_record_all_the_same() {
+    let setup = setup(&[("mixed.test.yaml", MIXED)]);
+    setup.write("policies/broken.cedar", "@id(\"broken\")\npermit (principal, action resource);\n");
+    let mut command = setup.command(&["test", "--format", "github", "--junit", "results.xml"]);
+    command.env("GITHUB_STEP_SUMMARY", setup.path("summary.md"));
+    assert_eq!(command.output().unwrap().status.code(), Some(2));
+    let written = |name: &str| std::fs::read_to_string(setup.path(name)).unwrap();
+    let summary = written("summary.md");
+    assert!(summary.starts_with("### Policy tests: not run, the policies do not compile\n"), "{summary}");
+    assert!(summary.contains("policies/broken.cedar") && summary.contains("unexpected"), "{summary}");
+    let results = written("results.xml");
+    assert!(results.contains("errors=\"1\"") && results.contains("type=\"syntax\""), "{results}");
+}
+
+#[test]
 fn a_run_of_nothing_fails_unless_that_is_allowed() {
     let setup = setup(&[("mixed.test.yaml", MIXED)]);
     assert_snapshot!(shown(&setup, &["--filter", "principal=carol"]), @r#"

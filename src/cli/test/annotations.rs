@@ -24,7 +24,7 @@ pub(super) fn print(run: &Run, base: &Path, environment: &Environment) {
     for finding in &run.findings {
         println!("{}", github::finding(finding, &path(&finding.path)));
     }
-    let Some(report) = &run.report else { return };
+    let report = &*run.on_record();
     for file in &report.files {
         for test in file.tests.iter().filter(|test| !test.failures.is_empty()) {
             let annotation = Annotation {
@@ -38,10 +38,10 @@ pub(super) fn print(run: &Run, base: &Path, environment: &Environment) {
             println!("{annotation}");
         }
     }
-    let count = report.count();
-    println!("{} passed, {} failed, {} skipped", count.passed, count.failed, count.skipped);
+    let head = head(run);
+    println!("{head}");
     if let Some(summary) = environment.get("GITHUB_STEP_SUMMARY")
-        && let Err(error) = append(Path::new(summary), &summary_of(report))
+        && let Err(error) = append(Path::new(summary), &summary_of(&head, report))
     {
         render::failure(&format!("the step's summary cannot be written: {error}"), None);
     }
@@ -70,12 +70,16 @@ fn line(failure: &Failure) -> String {
     std::iter::once(what).chain(remarks).collect::<Vec<_>>().join("\n")
 }
 
-fn summary_of(report: &Report) -> String {
+fn head(run: &Run) -> String {
+    run.report.as_ref().map(Report::count).map_or_else(
+        || "not run, the policies do not compile".to_owned(),
+        |count| format!("{} passed, {} failed, {} skipped", count.passed, count.failed, count.skipped),
+    )
+}
+
+fn summary_of(head: &str, report: &Report) -> String {
     let count = report.count();
-    let mut text = format!(
-        "### Policy tests: {} passed, {} failed, {} skipped\n\n",
-        count.passed, count.failed, count.skipped
-    );
+    let mut text = format!("### Policy tests: {head}\n\n");
     for finding in &report.findings {
         let _infallible = writeln!(text, "- {}", markdown(&finding.to_string()));
     }
