@@ -178,6 +178,15 @@ def test_what_the_change_does_is_said_in_the_summary_and_in_one_comment(pull_req
     assert (pull_request.temp / "comment.md").read_text().startswith("<!-- palisade diff -->\n")
 
 
+def test_what_is_too_long_for_a_comment_is_not_cut_but_pointed_to(pull_request):
+    (pull_request.temp / "diff.md").write_text("<!-- palisade diff -->\n" + "<details>é\n" * 10_000)
+    stand_in(pull_request.programs, "gh", "")
+    assert pull_request.step("diff", "gh api").returncode == 0
+    comment = (pull_request.temp / "comment.md").read_text()
+    assert comment.startswith("<!-- palisade diff -->\n") and "the summary of this job" in comment
+    assert "<details>" not in comment
+
+
 def test_the_first_policies_of_a_repository_are_compared_with_nothing(pull_request):
     pull_request.git("checkout", "--orphan", "empty")
     pull_request.git("rm", "-r", "--cached", ".")
