@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use cedar_policy::{SchemaFragment, ValidationMode, ValidationResult, ValidationWarning, Validator};
 
-use super::case::LastNow;
 use super::entities::Store;
 use super::index::Index;
 use super::limits::{self, COMPILE_STACK};
@@ -13,6 +12,7 @@ use super::lint::Rule;
 use super::outline::Outline;
 use super::policies::Policies;
 use super::principal::Plans;
+use super::scene::LastNow;
 use super::schema::Schema;
 use super::snapshot::Principals;
 use super::{Snapshot, Source, Sources, depth, findings, resolved};
@@ -115,7 +115,7 @@ impl Parts {
         if found.iter().any(Finding::is_error) {
             return Err(sorted(found));
         }
-        let index = Index::of(&policies.set, &schema, &store).map_err(|error| {
+        let index = Index::of(&policies, &schema).map_err(|error| {
             vec![Finding::error(
                 &Arc::from("palisade"),
                 "internal",
