@@ -206,6 +206,3 @@ fn numbers_for(action: &Action, numbers: &HashMap<ActionKey, ActionNumber>) -> B
         .collect();
     found.into_iter().collect()
 }
-
-#[cfg(test)]
-mod tests;

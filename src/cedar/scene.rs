@@ -46,7 +46,13 @@ impl<'a> Needs<'a> {
     /// What any condition of these policies could need, and whatever else could be asked of a scene.
     fn everything(policies: &'a [Filed]) -> Self {
         Self {
-            looks_into: Looks { principal: true, action: true, resource: true, context: true },
+            looks_into: Looks {
+                principal: true,
+                resource: true,
+                action: true,
+                named_actions: true,
+                context: true,
+            },
             level: Level::Unbounded,
             ..Self::of(policies.iter().filter_map(|policy| policy.guard.as_deref()))
         }
@@ -113,7 +119,10 @@ impl<'a> Walk<'a> {
             walk.given.insert(principal);
             next.extend(case.mentioned_by(principal));
         }
-        if looks.action && steps > 0 {
+        if looks.named_actions {
+            let all = case.snapshot.cedar.action_entities().map_err(|error| error.to_string())?;
+            walk.entities.extend(all);
+        } else if looks.action {
             walk.entities.extend(case.action.entities.iter().cloned());
         }
         let mut at: Vec<&EntityUid> = needs.literals.clone();
