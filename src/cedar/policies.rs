@@ -12,7 +12,7 @@ use super::clauses::Clauses;
 use super::findings;
 use super::ids::{BadId, policy_id};
 use super::json::{self, Part};
-use super::level::Level;
+use super::level::{Level, Validated};
 use super::statements::{self, PolicyText};
 use crate::model::suggestion::did_you_mean;
 use crate::model::{Finding, Place};
@@ -86,6 +86,17 @@ impl Policies {
     pub(super) fn all(&self) -> impl Iterator<Item = (&PolicyInfo, &Policy)> {
         let policy = |info: &PolicyInfo| self.set.policy(&PolicyId::new(&*info.id));
         self.infos.values().filter_map(move |info| Some((info, policy(info)?)))
+    }
+
+    /// Tells policies and templates how deep they reach.
+    pub(super) fn set_levels(&mut self, validated: &Validated) {
+        for info in self.infos.values_mut().chain(self.templates.values_mut()) {
+            let written = info.template.as_ref().unwrap_or(&info.id);
+            info.level = match &info.clauses {
+                Some(_) => validated.level(&PolicyId::new(&**written)),
+                None => Level::Bounded(0),
+            };
+        }
     }
 
     /// Where a policy or template stands.
