@@ -45,6 +45,7 @@ pub mod trace;
 mod typed;
 pub mod ungated;
 mod verdict;
+mod verification;
 mod vocabulary;
 mod wording;
 

@@ -16,6 +16,7 @@ use super::principal::Plans;
 use super::scene::LastNow;
 use super::schema::Schema;
 use super::snapshot::Principals;
+use super::verification::Verification;
 use super::{Snapshot, Source, Sources, depth, findings, resolved};
 use crate::model::{Finding, Limits, Severity};
 
@@ -136,6 +137,7 @@ impl Parts {
             limits: limits.clone(),
             principals: Principals::default(),
             last_now: LastNow::default(),
+            verification: sources.settings.verify_index.then(|| Verification::of(policies.set)),
         };
         Ok(Compiled { snapshot: Arc::new(snapshot), warnings: sorted(found) })
     }
