@@ -9,7 +9,7 @@ use std::str::FromStr as _;
 
 use cedar_policy::{Entities, EvalResult, EvaluationError, Expression, Request, eval_expression};
 
-use super::lexer::{Token, tokens_in};
+use super::lexer::{Kind, Token, tokens_in};
 use super::statements::{ClauseKind, ClauseText, PolicyText};
 
 /// The `when` and `unless` clauses of a policy that has any.
@@ -22,10 +22,13 @@ pub(super) struct Clauses {
 /// What conditions look into: whose attributes, tags and ancestors they may ask for. What is only
 /// compared is not looked into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "conditions look into each of them or do not")]
 pub(super) struct Looks {
     pub(super) principal: bool,
-    pub(super) action: bool,
     pub(super) resource: bool,
+    pub(super) action: bool,
+    /// Actions by name, whichever is asked about.
+    pub(super) named_actions: bool,
     /// Any part of it at all.
     pub(super) context: bool,
 }
@@ -64,8 +67,9 @@ impl Looks {
     pub(super) const fn and(self, other: Self) -> Self {
         Self {
             principal: self.principal || other.principal,
-            action: self.action || other.action,
             resource: self.resource || other.resource,
+            action: self.action || other.action,
+            named_actions: self.named_actions || other.named_actions,
             context: self.context || other.context,
         }
     }
@@ -73,17 +77,13 @@ impl Looks {
     fn note(&mut self, text: &str, clause: &ClauseText) {
         let tokens: Vec<_> = tokens_in(text, clause.body.clone()).collect();
         for (position, token) in tokens.iter().enumerate() {
-            let looked_into = || {
-                let before = position.checked_sub(1).and_then(|before| tokens.get(before));
-                !is_only_compared(before, tokens.get(position + 1))
-            };
+            let (before, after) = tokens.split_at(position);
+            let after = after.get(1..).unwrap_or_default();
             match token.text {
-                "principal" => self.principal |= looked_into(),
-                "resource" => self.resource |= looked_into(),
-                "action" => self.action |= looked_into(),
-                // Of all entities that are named, the request's own action alone may be looked into at
-                // any level.
-                "Action" => self.action = true,
+                "principal" => self.principal |= !is_only_compared(before.last(), after.first()),
+                "resource" => self.resource |= !is_only_compared(before.last(), after.first()),
+                "action" => self.action |= !is_only_compared(before.last(), after.first()),
+                "Action" => self.named_actions |= !names_what_is_compared(before, after),
                 "context" => self.context = true,
                 _ => {}
             }
@@ -91,13 +91,32 @@ impl Looks {
     }
 }
 
+/// What follows an entity that is looked into.
+const LOOKING: [&str; 6] = [".", "[", "has", "in", "is", "like"];
+
 /// Whether what stands between these two is by itself an operand of `==` or `!=`, which binds less than
 /// everything that looks into an entity.
 fn is_only_compared(before: Option<&Token<'_>>, after: Option<&Token<'_>>) -> bool {
-    const LOOKING: [&str; 6] = [".", "[", "has", "in", "is", "like"];
     let compares = |token: &Token<'_>| token.is("==") || token.is("!=");
     let looks = |token: &Token<'_>| LOOKING.contains(&token.text);
     after.is_some_and(compares) || before.is_some_and(compares) && !after.is_some_and(looks)
+}
+
+/// The same for the name of an entity around this last word of its type; elements of sets and what
+/// stands on the right of `in` are not looked into either.
+fn names_what_is_compared(before: &[Token<'_>], after: &[Token<'_>]) -> bool {
+    let mut before = before;
+    while let [outside @ .., namespace, separator] = before
+        && namespace.kind == Kind::Word
+        && separator.is("::")
+    {
+        before = outside;
+    }
+    let before = before.last();
+    let after = after.iter().find(|token| !token.is("::") && token.kind != Kind::String);
+    let holds = |token: &Token<'_>| ["in", "[", ","].contains(&token.text);
+    let looked_into = after.is_some_and(|after| LOOKING.contains(&after.text));
+    is_only_compared(before, after) || before.is_some_and(holds) && !looked_into
 }
 
 /// The clauses as Cedar joins them. The `true` has a single one judged as an operand too: what is no
@@ -123,10 +142,16 @@ mod tests {
     }
 
     fn looks_into(conditions: &str) -> Vec<&'static str> {
-        let Looks { principal, action, resource, context } =
-            clauses(&format!("permit (principal, action, resource) {conditions};")).unwrap().looks_into;
-        let all =
-            [(principal, "principal"), (action, "action"), (resource, "resource"), (context, "context")];
+        let conditions = format!("permit (principal, action, resource) {conditions};");
+        let Looks { principal, resource, action, named_actions, context } =
+            clauses(&conditions).unwrap().looks_into;
+        let all = [
+            (principal, "principal"),
+            (resource, "resource"),
+            (action, "action"),
+            (named_actions, "named actions"),
+            (context, "context"),
+        ];
         all.into_iter().filter_map(|(looks, name)| looks.then_some(name)).collect()
     }
 
@@ -166,6 +191,21 @@ mod tests {
             assert_eq!(seen, ["principal", "resource"], "{condition}");
         }
         assert_eq!(looks_into("when { action in Action::\"all\" }"), ["action"]);
-        assert_eq!(looks_into("when { Action::\"view\" in Action::\"all\" }"), ["action"]);
+    }
+    #[test]
+    fn an_action_that_is_named_may_be_another_than_the_one_that_is_asked_about() {
+        for inert in [
+            "action == Action::\"view\" || Shop::Action::\"view\" != action",
+            "action in [Action::\"view\", Shop::Action::\"edit\"]",
+        ] {
+            assert!(!looks_into(&format!("when {{ {inert} }}")).contains(&"named actions"), "{inert}");
+        }
+        for looked_into in [
+            "Shop::Action::\"view\" in Action::\"all\"",
+            "(if true then Action::\"view\" else Action::\"edit\") in Action::\"all\"",
+            "{a: Action::\"view\"}.a in Action::\"all\"",
+        ] {
+            assert_eq!(looks_into(&format!("when {{ {looked_into} }}")), ["named actions"], "{looked_into}");
+        }
     }
 }

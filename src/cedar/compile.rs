@@ -61,7 +61,9 @@ impl Compiler {
     /// # Errors
     /// What [`compile`] gives.
     pub fn compile(&self, sources: &Sources, limits: &Limits) -> Result<Compiled, Vec<Finding>> {
-        self.with_parts(sources, limits, false, |parts| parts.compiled(sources, limits, &self.progress))
+        self.with_parts(sources, limits, sources.settings.verify_index, |parts| {
+            parts.compiled(sources, limits, &self.progress)
+        })
     }
 
     /// Reads and judges everything, and goes on from there, on a big stack. `keep_parsed` keeps policies
@@ -85,10 +87,8 @@ impl Compiler {
 
     fn remember(&self, memory: Memory) {
         let memory = Arc::new(memory);
-        let before = std::mem::replace(
-            &mut *self.memory.lock().unwrap_or_else(PoisonError::into_inner),
-            memory,
-        );
+        let before =
+            std::mem::replace(&mut *self.memory.lock().unwrap_or_else(PoisonError::into_inner), memory);
         // Not under the lock: it may be the last to know of many policies.
         drop(before);
     }

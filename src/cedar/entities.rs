@@ -1,5 +1,6 @@
 //! The stored entities: read once, validated, and looked up by what a request can reach.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use cedar_policy::{Entity, EntityTypeName, EntityUid};
@@ -9,10 +10,12 @@ use super::Source;
 use super::ancestry::first_too_deep;
 use super::check::{At, Checker, Form};
 use super::json::{self, Part};
+use super::progress::{Progress, Work};
 use super::schema::Schema;
 use super::typed::{Expressions, expressions};
+use super::workers::on_several;
 use crate::model::value;
-use crate::model::{Finding, Limits, Record, Value};
+use crate::model::{Finding, Limits, Place, Record, Value};
 
 /// How many generations of ancestors stored entities may have: the closure is kept per entity,
 /// and a chain of 1,000 takes 114 MB.
@@ -28,9 +31,11 @@ pub(super) struct Store(HashMap<EntityUid, StoredEntity>);
 #[derive(Debug)]
 pub(super) struct StoredEntity {
     entity: Entity,
-    pub(super) parents: Vec<EntityUid>,
-    /// Its parents and every entity that its attributes and tags mention.
-    references: Vec<EntityUid>,
+    /// Every entity that its attributes and tags mention, and then its parents.
+    references: Box<[EntityUid]>,
+    /// How many of them are parents.
+    parents: usize,
+    origin: Origin,
     /// What a token's claims are added to, for entities of a principal's type.
     pub(super) written: Option<Box<Written>>,
 }
@@ -59,65 +64,118 @@ struct WrittenEntity {
     tags: Record,
 }
 
-impl Store {
-    /// Reads all files. The store holds what could be read; the findings say what could not.
+/// What files of stored entities are read under.
+#[derive(Debug)]
+pub(super) struct StoredFiles<'a> {
+    pub(super) schema: &'a Schema,
+    pub(super) supplied: &'a Supplied,
+    pub(super) limits: &'a Limits,
+}
+
+impl StoredFiles<'_> {
+    /// Reads all files, on so many threads. The store holds what could be read; the findings say what
+    /// could not.
+    ///
+    /// # Errors
+    /// A thread stopped in the middle.
     pub(super) fn read(
+        &self,
         sources: &[Source],
-        schema: &Schema,
-        supplied: &Supplied,
-        limits: &Limits,
-    ) -> (Self, Vec<Finding>) {
-        let mut store = Self::default();
-        let mut origins: HashMap<EntityUid, Part<'_>> = HashMap::new();
+        threads: usize,
+        progress: &Progress,
+    ) -> Result<(Store, Vec<Finding>), Vec<Finding>> {
+        progress.begin(Work::Entities, sources.len());
+        let numbered: Vec<_> = (0_u32..).zip(sources).collect();
+        let files = on_several(threads, &numbered, |(number, source)| {
+            let read = self.file(*number, source);
+            progress.one_more();
+            read
+        });
+        let mut store = Store::default();
         let mut findings = Vec::new();
-        for source in sources {
-            let parts = json::parts(source).unwrap_or_else(|finding| {
-                findings.push(finding);
-                Vec::new()
-            });
-            for part in parts {
-                let stored = match read_entity(part, schema, supplied) {
-                    Ok(stored) => stored,
-                    Err(message) => {
-                        findings.push(part.error("entity", message));
-                        continue;
-                    }
-                };
-                let uid = stored.entity.uid();
-                if let Some(first) = origins.get(&uid) {
-                    let (path, place) = (&first.source.path, first.place());
-                    let message = format!(
-                        "`{uid}` is described twice, first at {path}:{}:{}",
-                        place.line, place.column
-                    );
-                    findings.push(part.error("duplicate-entity", message));
-                    continue;
+        let files = files?;
+        store.0.reserve(files.iter().map(|(entities, _)| entities.len()).sum());
+        for (entities, found) in files {
+            findings.extend(found);
+            for stored in entities {
+                match store.0.entry(stored.entity.uid()) {
+                    Entry::Vacant(free) => drop(free.insert(stored)),
+                    Entry::Occupied(taken) => findings.extend(twice(&stored, taken.get(), sources)),
                 }
-                origins.insert(uid.clone(), part);
-                store.0.insert(uid, stored);
             }
         }
-        if store.0.len() > limits.stored_entities
+        if store.0.len() > self.limits.stored_entities
             && let Some(source) = sources.first()
         {
             let message =
-                format!("{} entities are stored, more than {}", store.0.len(), limits.stored_entities);
+                format!("{} entities are stored, more than {}", store.0.len(), self.limits.stored_entities);
             findings.push(
                 Finding::error(&source.path, "too-many-entities", message)
                     .help("raise `limits.stored_entities`"),
             );
         }
-        findings.extend(store.ancestry(&origins));
-        (store, findings)
+        findings.extend(store.ancestry(sources));
+        Ok((store, findings))
     }
 
+    fn file(&self, number: u32, source: &Source) -> (Vec<StoredEntity>, Vec<Finding>) {
+        let parts = match json::parts(source) {
+            Ok(parts) => parts,
+            Err(finding) => return (Vec::new(), vec![finding]),
+        };
+        let (mut entities, mut findings) = (Vec::with_capacity(parts.len()), Vec::new());
+        for part in parts {
+            match read_entity(part, Origin::of(number, part), self.schema, self.supplied) {
+                Ok(stored) => entities.push(stored),
+                Err(message) => findings.push(part.error("entity", message)),
+            }
+        }
+        (entities, findings)
+    }
+}
+
+/// Where a description stands: of a million entities each has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Origin {
+    file: u32,
+    /// In bytes.
+    offset: u32,
+    length: u32,
+}
+
+impl Origin {
+    fn of(file: u32, part: Part<'_>) -> Self {
+        let bytes = |count| u32::try_from(count).unwrap_or(u32::MAX);
+        Self { file, offset: bytes(part.offset()), length: bytes(part.length()) }
+    }
+
+    fn finding(self, sources: &[Source], code: &'static str, message: impl Into<String>) -> Option<Finding> {
+        let source = sources.get(self.file as usize)?;
+        Some(Finding::error(&source.path, code, message).at(self.place(source)))
+    }
+
+    fn place(self, source: &Source) -> Place {
+        Place::of(&source.text, self.offset as usize, self.length as usize)
+    }
+}
+
+fn twice(second: &StoredEntity, first: &StoredEntity, sources: &[Source]) -> Option<Finding> {
+    let source = sources.get(first.origin.file as usize)?;
+    let place = first.origin.place(source);
+    let uid = first.entity.uid();
+    let message =
+        format!("`{uid}` is described twice, first at {}:{}:{}", source.path, place.line, place.column);
+    second.origin.finding(sources, "duplicate-entity", message)
+}
+
+impl Store {
     pub(super) fn get(&self, uid: &EntityUid) -> Option<&StoredEntity> {
         self.0.get(uid)
     }
 
     /// What a stored entity stands in by itself.
     pub(super) fn parents(&self, uid: &EntityUid) -> Option<&[EntityUid]> {
-        self.0.get(uid).map(|stored| stored.parents.as_slice())
+        self.0.get(uid).map(StoredEntity::parents)
     }
 
     pub(super) fn entity(&self, uid: &EntityUid) -> Option<&Entity> {
@@ -144,7 +202,7 @@ impl Store {
         let mut open = vec![uid.clone()];
         while let Some(uid) = open.pop() {
             if let Some(stored) = self.0.get(&uid).filter(|_| !reached.contains(&uid)) {
-                open.extend(stored.parents.iter().cloned());
+                open.extend(stored.parents().iter().cloned());
             }
             reached.insert(uid);
         }
@@ -166,18 +224,32 @@ impl Store {
     }
 
     /// The first chain of parents that is too long, or closed to a ring.
-    fn ancestry(&self, origins: &HashMap<EntityUid, Part<'_>>) -> Option<Finding> {
-        let mut uids: Vec<_> = self.0.keys().collect();
-        uids.sort_unstable_by_key(|uid| origins.get(*uid).map(|part| (&part.source.path, part.offset())));
+    fn ancestry(&self, sources: &[Source]) -> Option<Finding> {
+        let mut stored: Vec<_> = self.0.iter().filter(|(_, stored)| stored.parents > 0).collect();
+        stored.sort_unstable_by_key(|(_, stored)| stored.origin);
+        let uids = stored.into_iter().map(|(uid, _)| uid);
         let too_deep = first_too_deep(uids, |uid| self.parents(uid), STORED_ANCESTRY)?;
         let message = format!(
             "`{too_deep}` has more than {STORED_ANCESTRY} generations of ancestors, or stands in itself"
         );
-        Some(origins.get(too_deep)?.error("ancestry", message))
+        self.get(too_deep)?.origin.finding(sources, "ancestry", message)
     }
 }
 
-fn read_entity(part: Part<'_>, schema: &Schema, supplied: &Supplied) -> Result<StoredEntity, String> {
+impl StoredEntity {
+    /// What it stands in by itself.
+    pub(super) fn parents(&self) -> &[EntityUid] {
+        let first = self.references.len().saturating_sub(self.parents);
+        self.references.get(first..).unwrap_or_default()
+    }
+}
+
+fn read_entity(
+    part: Part<'_>,
+    origin: Origin,
+    schema: &Schema,
+    supplied: &Supplied,
+) -> Result<StoredEntity, String> {
     let written: WrittenEntity = part.read()?;
     let uid = reference(&written.uid).ok_or("`uid` is no entity: write {\"type\": …, \"id\": …}")?;
     let detail = |refusal: crate::model::Refusal| refusal.detail;
@@ -207,7 +279,8 @@ fn read_entity(part: Part<'_>, schema: &Schema, supplied: &Supplied) -> Result<S
     let written = supplied.map(|_| Box::new(Written { attributes: attributes.clone(), tags: tags.clone() }));
     let entity = Entity::new_with_tags(uid, attributes, parents.iter().cloned(), tags)
         .map_err(|error| error.to_string())?;
-    Ok(StoredEntity { entity, parents, references: checker.mentioned, written })
+    // A parent is mentioned where it is checked, so these are the last.
+    Ok(StoredEntity { entity, references: checker.mentioned.into(), parents: parents.len(), origin, written })
 }
 
 /// `{"type": …, "id": …}`, or the same in Cedar's `__entity`.

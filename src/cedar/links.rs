@@ -40,7 +40,13 @@ impl PolicyFile {
     pub(super) fn of_links(source: &Source, templates: &Templates<'_>, under: &Under) -> Self {
         let mut file = Self::new(source);
         match json::parts(source) {
-            Ok(parts) => Linking { file: &mut file, set: PolicySet::new(), templates, places: Places::of(&source.text) }.link(&parts, under),
+            Ok(parts) => Linking {
+                file: &mut file,
+                set: PolicySet::new(),
+                templates,
+                places: Places::of(&source.text),
+            }
+            .link(&parts, under),
             Err(finding) => file.found.push(finding),
         }
         file
@@ -74,7 +80,8 @@ impl Linking<'_> {
             }
         }
         if under.keep_parsed {
-            let parsed = self.file.policies.iter().filter_map(|info| self.set.policy(&PolicyId::new(&*info.id)));
+            let parsed =
+                self.file.policies.iter().filter_map(|info| self.set.policy(&PolicyId::new(&*info.id)));
             self.file.parsed = parsed.cloned().collect();
         }
         if let Some(validator) = &under.validator {

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::Source;
 use super::entities::{Store, Supplied};
 use super::policy_file::PolicyFile;
 use super::schema::Schema;
 use super::sources::Digest;
-use super::Source;
 use crate::model::Limits;
 
 /// Everything that is known. A text is known again by its bytes.
@@ -15,6 +15,8 @@ use crate::model::Limits;
 pub(super) struct Memory {
     /// What texts were judged by before they were parsed.
     pub(super) limits: Limits,
+    /// Whether policies are kept as Cedar reads them.
+    pub(super) keep_parsed: bool,
     pub(super) schema: Option<Arc<KnownSchema>>,
     /// Files of policies and of links by their paths, under the schema.
     pub(super) files: HashMap<Arc<str>, Arc<PolicyFile>>,

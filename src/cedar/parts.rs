@@ -17,6 +17,7 @@ use super::progress::{Progress, Work};
 use super::scene::LastNow;
 use super::schema::Schema;
 use super::snapshot::Principals;
+use super::verification::Verification;
 use super::workers::on_several;
 use super::{Snapshot, Source, Sources, case, depth, findings, limits, resolved};
 use crate::model::{Finding, Limits};
@@ -73,7 +74,12 @@ impl Reading<'_> {
         found.extend(of_store);
         remember(Memory {
             limits: self.limits.clone(),
-            files: policies.files.iter().map(|file| (Arc::clone(&file.source.path), Arc::clone(file))).collect(),
+            keep_parsed: self.keep_parsed,
+            files: policies
+                .files
+                .iter()
+                .map(|file| (Arc::clone(&file.source.path), Arc::clone(file)))
+                .collect(),
             store: is_good.then(|| store.clone()),
             schema: Some(Arc::clone(&schema)),
         });
@@ -96,7 +102,8 @@ impl Reading<'_> {
         if total > limits.policies
             && let Some(source) = sources.policies.first()
         {
-            let message = format!("the policy files have {total} bytes in all, more than {}", limits.policies);
+            let message =
+                format!("the policy files have {total} bytes in all, more than {}", limits.policies);
             found.push(Finding::error(&source.path, "too-large", message).help("raise `limits.policies`"));
         }
         if found.iter().any(Finding::is_error) { Err(sorted(found)) } else { Ok(()) }
@@ -123,7 +130,7 @@ impl Reading<'_> {
             keep_parsed: self.keep_parsed,
         };
         let same = |known: &Arc<KnownSchema>| schema.is_some_and(|schema| Arc::ptr_eq(known, schema));
-        let is_known = known.schema.as_ref().is_some_and(same);
+        let is_known = known.schema.as_ref().is_some_and(same) && known.keep_parsed == self.keep_parsed;
         let of_memory = |source: &Source| known.file(source, limits).filter(|_| is_known).map(Arc::clone);
         progress.begin(Work::Policies, sources.policies.len() + sources.links.len());
         let (mut policies, mut found) = (Policies::default(), Vec::new());
@@ -149,12 +156,18 @@ impl Reading<'_> {
         Ok((policies, found))
     }
 
-    fn store(&self, schema: &Arc<KnownSchema>, plans: &Plans) -> Result<(KnownStore, Vec<Finding>), Vec<Finding>> {
+    fn store(
+        &self,
+        schema: &Arc<KnownSchema>,
+        plans: &Plans,
+    ) -> Result<(KnownStore, Vec<Finding>), Vec<Finding>> {
         let (digest, supplied) = (self.sources.entities_digest(), plans.supplied());
         let is_known = |known: &&KnownStore| {
             known.digest == digest && known.supplied == supplied && Arc::ptr_eq(&known.schema, schema)
         };
-        if let Some(known) = self.known.store.as_ref().filter(is_known).filter(|_| self.known.limits == *self.limits) {
+        if let Some(known) =
+            self.known.store.as_ref().filter(is_known).filter(|_| self.known.limits == *self.limits)
+        {
             return Ok((known.clone(), Vec::new()));
         }
         let files = StoredFiles { schema: &schema.schema, supplied: &supplied, limits: self.limits };
@@ -178,11 +191,16 @@ impl Parts {
         if found.iter().any(Finding::is_error) {
             return Err(sorted(found));
         }
-        progress.begin(Work::Index, policies.infos.len());
-        let index = Index::of(&policies, &schema).map_err(|error| {
+        let internal = |error: &dyn std::fmt::Display| {
             let message = format!("the policies could not be indexed: {error}");
             vec![Finding::error(&Arc::from("palisade"), "internal", message)]
-        })?;
+        };
+        progress.begin(Work::Index, policies.infos.len());
+        let index = Index::of(&policies, &schema).map_err(|error| internal(&error))?;
+        let verification = match sources.settings.verify_index {
+            true => Some(Verification::of(policies.whole_set().map_err(|error| internal(&error))?)),
+            false => None,
+        };
         let snapshot = Snapshot {
             revision: sources.revision(),
             cedar,
@@ -196,6 +214,7 @@ impl Parts {
             limits: limits.clone(),
             principals: Principals::default(),
             last_now: LastNow::default(),
+            verification,
         };
         Ok(Compiled { snapshot: Arc::new(snapshot), warnings: sorted(found) })
     }
@@ -239,4 +258,3 @@ fn reserved_context(schema: &Schema, sources: &[Source]) -> Option<Finding> {
             .help("declare it as `now: datetime`, or rename it"),
     )
 }
-

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use cedar_policy::{Effect, EntityUid, Policy};
+use cedar_policy::{Effect, EntityUid, Policy, PolicySet, PolicySetError};
 
 use super::clauses::Clauses;
 use super::level::Level;
@@ -89,9 +89,27 @@ impl Policies {
 
     /// The same as Cedar reads them, in the order of the files; nothing where that was not kept.
     pub(super) fn parsed(&self) -> impl Iterator<Item = (&Arc<PolicyInfo>, &Policy)> {
-        let of_file = |file: &'_ PolicyFile| file.policies.iter().zip(&file.parsed);
-        let counts = |(info, _): &(&Arc<PolicyInfo>, &Policy)| self.counts(info);
-        self.files.iter().flat_map(move |file| of_file(file)).filter(counts)
+        let all = self.files.iter().flat_map(|file| file.policies.iter().zip(&file.parsed));
+        all.filter(|(info, _)| self.counts(info))
+    }
+
+    /// The same as one set; empty where they were not kept.
+    ///
+    /// # Errors
+    /// The engine's; never for policies that compile.
+    pub(super) fn whole_set(&self) -> Result<PolicySet, PolicySetError> {
+        let mut set = PolicySet::new();
+        for (_, template) in self.files.iter().flat_map(|file| &file.templates) {
+            set.add_template(template.clone())?;
+        }
+        for (_, policy) in self.parsed() {
+            // A set takes no linked policy: it wants to link again.
+            match (policy.template_id(), policy.template_links()) {
+                (Some(template), Some(slots)) => set.link(template.clone(), policy.id().clone(), slots)?,
+                _ => set.add(policy.clone())?,
+            }
+        }
+        Ok(set)
     }
 
     /// What can be linked to.

@@ -148,10 +148,13 @@ fn info<'text>(
     })?;
     let level = if clauses.is_some() { level } else { Level::Bounded(0) };
     let (effect, scope, literals) = match written {
-        Written::Policy(policy) => (policy.effect(), Some(Box::new(ScopeParts::of(policy))), literals(policy, level)),
+        Written::Policy(policy) => {
+            (policy.effect(), Some(Box::new(ScopeParts::of(policy))), literals(policy, level))
+        }
         Written::Template(template) => (template.effect(), None, Box::default()),
     };
-    let annotations = text.annotations.iter().map(|one| (one.name.as_str().into(), one.value.as_str().into()));
+    let annotations =
+        text.annotations.iter().map(|one| (one.name.as_str().into(), one.value.as_str().into()));
     Ok(PolicyInfo {
         id: id.into(),
         effect,
@@ -179,7 +182,9 @@ struct Shared<'text> {
 
 impl Shared<'_> {
     fn clauses(&mut self, policy: &PolicyText) -> Result<Option<Arc<Clauses>>, String> {
-        let (Some(first), Some(last)) = (policy.clauses.first(), policy.clauses.last()) else { return Ok(None) };
+        let (Some(first), Some(last)) = (policy.clauses.first(), policy.clauses.last()) else {
+            return Ok(None);
+        };
         let written = (first.kind, self.text.get(first.body.start..last.body.end).unwrap_or_default());
         if let Some(known) = self.clauses.get(&written) {
             return Ok(Some(Arc::clone(known)));

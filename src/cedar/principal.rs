@@ -8,7 +8,7 @@ use cedar_policy::{Entities, Entity, EntityTypeName, EntityUid, RestrictedExpres
 
 use super::ancestry::ancestors;
 use super::claims::{convert, convertible};
-use super::entities::{Store, Supplied};
+use super::entities::{Store, StoredEntity, Supplied};
 use super::index::{Index, Row};
 use super::lint::Rule;
 use super::schema::{EntityType, Schema, Type};
@@ -189,7 +189,7 @@ impl Plans {
 
         let group = |name: &String| plan.group.entity(&plan.issuer.entity_id(name)).map_err(refused);
         let token_groups = identity.groups.iter().map(group).collect::<Result<HashSet<_>, _>>()?;
-        let stored_parents = stored.map(|stored| stored.parents.as_slice()).unwrap_or_default();
+        let stored_parents = stored.map(StoredEntity::parents).unwrap_or_default();
         let parents: Vec<_> = token_groups.iter().chain(stored_parents).cloned().collect();
         let ancestors: HashSet<_> =
             ancestors(&parents, |uid| store.parents(uid)).into_iter().cloned().collect();

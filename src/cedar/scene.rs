@@ -9,7 +9,7 @@ use cedar_policy::{Context, Entities, Entity, EntityUid, Request, RestrictedExpr
 use super::case::{Case, wants_now};
 use super::clauses::Looks;
 use super::extension;
-use super::index::{Filed, Guard};
+use super::index::Guard;
 use super::level::Level;
 use super::schema::Extension;
 use super::typed::expressions;
@@ -43,13 +43,11 @@ impl<'a> Needs<'a> {
         needs
     }
 
-    /// What any condition of these policies could need, and whatever else could be asked of a scene.
-    fn everything(policies: &'a [Filed]) -> Self {
-        Self {
-            looks_into: Looks { principal: true, action: true, resource: true, context: true },
-            level: Level::Unbounded,
-            ..Self::of(policies.iter().filter_map(|policy| policy.guard.as_deref()))
-        }
+    /// Whatever a request leads to, and these.
+    pub(super) fn everything(literals: impl IntoIterator<Item = &'a EntityUid>) -> Self {
+        let looks_into =
+            Looks { principal: true, resource: true, action: true, named_actions: true, context: true };
+        Self { looks_into, level: Level::Unbounded, literals: literals.into_iter().collect() }
     }
 }
 
@@ -65,7 +63,8 @@ impl Case<'_> {
 
     /// The same, for whatever may be asked of it.
     pub(super) fn whole_scene(&self, now: Timestamp) -> Result<Scene, Refusal> {
-        self.scene(&Needs::everything(self.snapshot.index.policies()), now)
+        let guards = self.snapshot.index.policies().iter().filter_map(|policy| policy.guard.as_deref());
+        self.scene(&Needs::everything(guards.flat_map(|guard| &guard.literals)), now)
     }
 
     /// The context with the time of the request, where the schema declares it.
@@ -113,7 +112,10 @@ impl<'a> Walk<'a> {
             walk.given.insert(principal);
             next.extend(case.mentioned_by(principal));
         }
-        if looks.action && steps > 0 {
+        if looks.named_actions {
+            let all = case.snapshot.cedar.action_entities().map_err(|error| error.to_string())?;
+            walk.entities.extend(all);
+        } else if looks.action {
             walk.entities.extend(case.action.entities.iter().cloned());
         }
         let mut at: Vec<&EntityUid> = needs.literals.clone();

@@ -49,6 +49,10 @@ struct OfType {
 struct OfEntity {
     equal: Option<ConstraintNumber>,
     within: Option<ConstraintNumber>,
+    #[expect(
+        clippy::box_collection,
+        reason = "few have any, and there are as many of these as entities in scopes"
+    )]
     is_in: Option<Box<HashMap<EntityTypeName, ConstraintNumber>>>,
 }
 

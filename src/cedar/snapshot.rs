@@ -17,6 +17,7 @@ use super::principal::{Plans, Principal};
 use super::scene::{LastNow, Needs, Scene};
 use super::schema::Schema;
 use super::verdict::Verdict;
+use super::verification::Verification;
 use super::{ForbidErrors, Revision};
 use crate::model::identity::Serial;
 use crate::model::{Evaluation, Identity, Limits, Question, Refusal, Timestamp};
@@ -36,16 +37,18 @@ pub struct Snapshot {
     pub(super) revision: Revision,
     /// As Cedar reads it.
     pub(super) cedar: cedar_policy::Schema,
-    pub(super) schema: Schema,
+    pub(super) schema: Arc<Schema>,
     pub(super) plans: Plans,
-    pub(super) store: Store,
+    pub(super) store: Arc<Store>,
     pub(super) index: Index,
     pub(super) outline: Outline,
-    pub(super) policies: HashMap<Arc<str>, PolicyInfo>,
+    pub(super) policies: HashMap<Arc<str>, Arc<PolicyInfo>>,
     pub(super) forbid_errors: ForbidErrors,
     pub(super) limits: Limits,
     pub(super) principals: Principals,
     pub(super) last_now: LastNow,
+    /// Where every decision is made both ways.
+    pub(super) verification: Option<Verification>,
 }
 
 /// The principals that were made under this snapshot, by the serial number of their identity:
@@ -92,8 +95,13 @@ impl Snapshot {
         now: Timestamp,
     ) -> Result<Evaluation, Refusal> {
         let principal = self.principal(identity)?;
-        let case = Case::judge(self, &principal, question)?;
-        self.decide(&case, now)
+        self.decide(&Case::judge(self, &principal, question)?, now)
+    }
+
+    /// How often the index and the full set of policies came to different evaluations since this was
+    /// asked last: never where `verify_index` is off, and never in a program without faults.
+    pub fn take_differences(&self) -> u64 {
+        self.verification.as_ref().map_or(0, Verification::take_differences)
     }
 
     /// Says of an evaluation under this snapshot who the principal was, which policies determined
@@ -167,14 +175,19 @@ impl Snapshot {
             let needs = Needs::of(guarded.iter().map(|(_, guard)| *guard));
             by_conditions(&guarded, &case.scene(&needs, now)?, &mut verdict);
         }
-        Ok(verdict.evaluation(self.forbid_errors))
+        let evaluation = verdict.evaluation(self.forbid_errors);
+        let Some(verification) = &self.verification else { return Ok(evaluation) };
+        let scene = case.scene(&Needs::everything(verification.literals()), now)?;
+        Ok(verification.of_evaluation(&evaluation, &scene, &self.policies, self.forbid_errors))
     }
 
     /// Decides a request in the engine's form.
     pub(super) fn decide_given(&self, scene: &Scene) -> Evaluation {
         let (mut verdict, guarded) = by_scope(self.admitting_given(scene));
         by_conditions(&guarded, scene, &mut verdict);
-        verdict.evaluation(self.forbid_errors)
+        let evaluation = verdict.evaluation(self.forbid_errors);
+        let Some(verification) = &self.verification else { return evaluation };
+        verification.of_evaluation(&evaluation, scene, &self.policies, self.forbid_errors)
     }
 
     /// The policies whose scope admits a request in the engine's form, by id.

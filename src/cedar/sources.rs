@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 
 use crate::model::Issuer;
 
@@ -44,6 +44,10 @@ pub struct Settings {
     pub forbid_errors: ForbidErrors,
     /// How each issuer's claims become principals.
     pub issuers: Vec<Issuer>,
+    /// Whether every decision is also made over all policies, and that one stands. No part of the
+    /// revision: the two are the same.
+    #[serde(skip)]
+    pub verify_index: bool,
 }
 
 /// What a forbid that cannot be evaluated does to a decision.
@@ -56,6 +60,9 @@ pub enum ForbidErrors {
     /// It is skipped: Cedar's own semantics.
     Skip,
 }
+
+/// The SHA-256 of some texts with their names.
+pub(super) type Digest = [u8; 32];
 
 /// The digest of everything that a decision was made under: `sha256:` and 64 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,14 +78,7 @@ impl Sources {
             ("schema", &self.schema),
             ("entities", &self.entities),
         ] {
-            let mut sources: Vec<_> = sources.iter().collect();
-            sources.sort_unstable_by_key(|source| &source.name);
-            field(&mut digest, kind);
-            digest.update(u64::try_from(sources.len()).unwrap_or(u64::MAX).to_be_bytes());
-            for source in sources {
-                field(&mut digest, &source.name);
-                field(&mut digest, &source.text);
-            }
+            list(&mut digest, kind, sources);
         }
         field(&mut digest, &serde_json::to_string(&self.settings).unwrap_or_default());
         let mut text = "sha256:".to_owned();
@@ -107,6 +107,16 @@ impl Sources {
     }
 }
 
+impl Sources {
+    /// The digest of the stored entities alone, with the paths that findings name.
+    pub(super) fn entities_digest(&self) -> Digest {
+        let mut digest = Sha256::new();
+        list(&mut digest, "entities", &self.entities);
+        self.entities.iter().for_each(|source| field(&mut digest, &source.path));
+        digest.finalize().into()
+    }
+}
+
 impl Revision {
     /// As answers and records write it.
     pub fn as_str(&self) -> &Arc<str> {
@@ -117,6 +127,18 @@ impl Revision {
 impl fmt::Display for Revision {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)
+    }
+}
+
+/// In the order of the names.
+fn list(digest: &mut Sha256, kind: &str, sources: &[Source]) {
+    let mut sources: Vec<_> = sources.iter().collect();
+    sources.sort_unstable_by_key(|source| &source.name);
+    field(digest, kind);
+    digest.update(u64::try_from(sources.len()).unwrap_or(u64::MAX).to_be_bytes());
+    for source in sources {
+        field(digest, &source.name);
+        field(digest, &source.text);
     }
 }
 

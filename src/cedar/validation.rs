@@ -4,10 +4,10 @@ use std::collections::HashSet;
 
 use cedar_policy::{PolicyId, ValidationResult, ValidationWarning};
 
+use super::Source;
 use super::findings;
 use super::level::Validated;
 use super::lint::Rule;
-use super::{Source};
 use crate::model::{Finding, Place, Severity};
 
 /// What validation says of the policies that `place` knows; what it says of others is somebody else's.

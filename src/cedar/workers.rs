@@ -74,7 +74,10 @@ mod tests {
         let things: Vec<usize> = (0..1_000).collect();
         for threads in [0, 1, 2, 7] {
             let doubled = on_several(threads, &things, |thing| thing * 2).unwrap();
-            assert!(doubled.iter().enumerate().all(|(position, double)| *double == position * 2), "{threads}");
+            assert!(
+                doubled.iter().enumerate().all(|(position, double)| *double == position * 2),
+                "{threads}"
+            );
             assert_eq!(doubled.len(), things.len());
         }
     }
