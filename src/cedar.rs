@@ -22,6 +22,7 @@ pub mod given;
 mod ids;
 mod index;
 mod json;
+mod kept;
 mod level;
 mod lexer;
 pub mod limits;

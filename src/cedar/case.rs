@@ -113,7 +113,7 @@ impl<'a> Case<'a> {
         }
         match self.described.get(uid) {
             Some(described) => described.entity(uid.clone()).map(Some),
-            None => Ok(self.snapshot.store.entity(uid).cloned()),
+            None => self.snapshot.store.entity(uid),
         }
     }
 

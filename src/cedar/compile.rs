@@ -96,10 +96,15 @@ impl Compiler {
 
 /// By place, and each once.
 pub(super) fn sorted(mut found: Vec<Finding>) -> Vec<Finding> {
-    found.sort_by(|left, right| {
-        let place = |finding: &Finding| finding.place.map(|place| place.offset);
-        (&left.path, place(left)).cmp(&(&right.path, place(right)))
-    });
+    // What else they are decides between those of one place: Cedar's validator gives them in no order.
+    fn order(finding: &Finding) -> impl Ord + '_ {
+        let place = finding.place.map(|place| (place.offset, place.length));
+        (&finding.path, place, finding.code, &finding.message)
+    }
+    found.sort_by(|left, right| order(left).cmp(&order(right)));
     found.dedup();
     found
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,7 @@ use super::progress::{Progress, Work};
 use super::scene::LastNow;
 use super::schema::Schema;
 use super::snapshot::Principals;
+use super::sources::Digest;
 use super::verification::Verification;
 use super::workers::on_several;
 use super::{Snapshot, Source, Sources, case, depth, findings, limits, resolved};
@@ -30,6 +31,8 @@ pub(super) struct Parts {
     pub(super) schema: Arc<Schema>,
     pub(super) plans: Plans,
     pub(super) store: Arc<Store>,
+    /// The digest of the texts that the store is from.
+    pub(super) entities: Digest,
     /// What was found on the way, errors too.
     pub(super) found: Vec<Finding>,
 }
@@ -84,7 +87,8 @@ impl Reading<'_> {
             schema: Some(Arc::clone(&schema)),
         });
         let (cedar, schema) = (schema.cedar.clone(), Arc::clone(&schema.schema));
-        Ok(Parts { policies, cedar, schema, plans, store: store.store, found })
+        let (entities, store) = (store.digest, store.store);
+        Ok(Parts { policies, cedar, schema, plans, store, entities, found })
     }
 
     /// Whether every text may be given to a parser.
@@ -187,7 +191,7 @@ impl Parts {
         limits: &Limits,
         progress: &Progress,
     ) -> Result<Compiled, Vec<Finding>> {
-        let Self { policies, cedar, schema, plans, store, found } = self;
+        let Self { policies, cedar, schema, plans, store, entities, found } = self;
         if found.iter().any(Finding::is_error) {
             return Err(sorted(found));
         }
@@ -202,7 +206,7 @@ impl Parts {
             false => None,
         };
         let snapshot = Snapshot {
-            revision: sources.revision(),
+            revision: sources.revision_with(&entities),
             cedar,
             schema,
             plans,

@@ -177,13 +177,13 @@ impl Plans {
     ) -> Result<Principal, Refusal> {
         let (plan, kind) = self.plan(identity)?;
         let uid = self.uid(identity)?;
+        let broken = |why: String| Refusal::new(RefusalCode::InvalidToken, why);
         let stored = store.get(&uid);
-        let written = stored.and_then(|stored| stored.written.as_deref());
         let mut attributes = kind.attributes(identity, &plan.issuer)?;
         let mut tags = Expressions::new();
-        if let Some(written) = written {
-            attributes.extend(written.attributes.iter().cloned());
-            tags.extend(written.tags.iter().cloned());
+        if let Some(stored) = stored {
+            attributes.extend(stored.attributes().map_err(broken)?);
+            tags.extend(stored.tags().map_err(broken)?);
         }
         kind.complete(&attributes, identity)?;
 
@@ -193,7 +193,6 @@ impl Plans {
         let parents: Vec<_> = token_groups.iter().chain(stored_parents).cloned().collect();
         let ancestors: HashSet<_> =
             ancestors(&parents, |uid| store.parents(uid)).into_iter().cloned().collect();
-        let broken = |why: String| Refusal::new(RefusalCode::InvalidToken, why);
         let entity = Entity::new_with_tags(uid.clone(), attributes, ancestors.iter().cloned(), tags)
             .map_err(|error| broken(error.to_string()))?;
         let alone = Entities::from_entities([entity], None).map_err(|error| broken(error.to_string()))?;

@@ -71,15 +71,18 @@ pub struct Revision(Arc<str>);
 impl Sources {
     /// The digest of every path and text, and of the settings. The order of the files does not matter.
     pub fn revision(&self) -> Revision {
+        self.revision_with(&self.entities_digest())
+    }
+
+    /// The same where the digest of the stored entities is known: they are the most of it.
+    pub(super) fn revision_with(&self, entities: &Digest) -> Revision {
         let mut digest = Sha256::new();
-        for (kind, sources) in [
-            ("policies", &self.policies),
-            ("links", &self.links),
-            ("schema", &self.schema),
-            ("entities", &self.entities),
-        ] {
+        for (kind, sources) in
+            [("policies", &self.policies), ("links", &self.links), ("schema", &self.schema)]
+        {
             list(&mut digest, kind, sources);
         }
+        digest.update(entities);
         field(&mut digest, &serde_json::to_string(&self.settings).unwrap_or_default());
         let mut text = "sha256:".to_owned();
         for byte in digest.finalize() {
@@ -108,11 +111,10 @@ impl Sources {
 }
 
 impl Sources {
-    /// The digest of the stored entities alone, with the paths that findings name.
+    /// The digest of the stored entities alone.
     pub(super) fn entities_digest(&self) -> Digest {
         let mut digest = Sha256::new();
         list(&mut digest, "entities", &self.entities);
-        self.entities.iter().for_each(|source| field(&mut digest, &source.path));
         digest.finalize().into()
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::{Reloads, off_the_serving_threads};
-use crate::cedar::{self, Source, Sources, ungated};
+use crate::cedar::{Source, Sources, ungated};
 use crate::model::Finding;
 use crate::store::files::Files;
 
@@ -85,10 +85,10 @@ impl Reloads {
         &mut self,
         next: impl FnOnce() -> Result<Option<InForce>, Vec<Finding>> + Send + 'static,
     ) -> bool {
-        let files = Arc::clone(&self.files);
+        let (files, compiler) = (Arc::clone(&self.files), Arc::clone(&self.compiler));
         let compiled = off_the_serving_threads(move || {
             let Some(next) = next()? else { return Ok(None) };
-            Ok(Some((cedar::compile(&next.sources(), files.limits())?, next)))
+            Ok(Some((compiler.compile(&next.sources(), files.limits())?, next)))
         });
         let Ok(Some((compiled, next))) = compiled.await else { return false };
         let (forbids, kept) = (ungated::count(&next.ungated), ungated::count(next.kept.as_slice()));
