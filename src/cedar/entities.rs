@@ -100,9 +100,9 @@ impl StoredFiles<'_> {
         for (entities, found) in files {
             findings.extend(found);
             for stored in entities {
-                match store.get(&stored.uid) {
-                    None => drop(store.0.insert(ByUid(stored))),
-                    Some(first) => findings.extend(twice(&stored, first, sources)),
+                match store.get(&stored.0.uid) {
+                    None => drop(store.0.insert(stored)),
+                    Some(first) => findings.extend(twice(&stored.0, first, sources)),
                 }
             }
         }
@@ -171,7 +171,7 @@ impl StoredFiles<'_> {
         Ok(stored)
     }
 
-    fn file(&self, number: u32, source: &Source) -> (Vec<Box<StoredEntity>>, Vec<Finding>) {
+    fn file(&self, number: u32, source: &Source) -> (Vec<ByUid>, Vec<Finding>) {
         let parts = match json::parts(source) {
             Ok(parts) => parts,
             Err(finding) => return (Vec::new(), vec![finding]),
@@ -180,7 +180,7 @@ impl StoredFiles<'_> {
         let mut names = HashSet::new();
         for part in parts {
             match self.entity(part, Origin::of(number, part), &mut names) {
-                Ok(stored) => entities.push(Box::new(stored)),
+                Ok(stored) => entities.push(ByUid(Box::new(stored))),
                 Err(message) => findings.push(part.error("entity", message)),
             }
         }

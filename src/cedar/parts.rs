@@ -201,9 +201,10 @@ impl Parts {
         };
         progress.begin(Work::Index, policies.infos.len());
         let index = Index::of(&policies, &schema).map_err(|error| internal(&error))?;
-        let verification = match sources.settings.verify_index {
-            true => Some(Verification::of(policies.whole_set().map_err(|error| internal(&error))?)),
-            false => None,
+        let verification = if sources.settings.verify_index {
+            Some(Verification::of(policies.whole_set().map_err(|error| internal(&error))?))
+        } else {
+            None
         };
         let snapshot = Snapshot {
             revision: sources.revision_with(&entities),

@@ -10,7 +10,7 @@ use super::Source;
 use super::clauses::Clauses;
 use super::findings;
 use super::ids::{BadId, policy_id};
-use super::level::{Level, Validated};
+use super::level::{self, Level, Validated};
 use super::policies::PolicyInfo;
 use super::scope_parts::ScopeParts;
 use super::statements::{self, ClauseKind, PolicyText};
@@ -72,7 +72,11 @@ impl PolicyFile {
             .into_iter()
             .map(|text| (places.at(text.span.start, text.span.len()), text))
             .collect();
-        let validated = under.validator.as_ref().map(|validator| Validated::of(set, validator));
+        let is_usual = |id: &PolicyId| {
+            let text = number(id).and_then(|number| texts.get(number));
+            text.is_some_and(|(_, text)| level::is_usual(&source.text, text))
+        };
+        let validated = under.validator.as_ref().map(|validator| Validated::of(set, validator, is_usual));
         if let Some(validated) = &validated {
             let place = |id: &PolicyId| texts.get(number(id)?).map(|(place, _)| *place);
             self.found.extend(validation::findings(validated, source, place, &under.known));
@@ -132,12 +136,12 @@ fn in_order(set: &PolicySet) -> Vec<(Option<usize>, Written<'_>)> {
 }
 
 /// What is known of one statement. A finding is of its place.
-fn info<'text>(
+fn info(
     source: &Source,
     ordinal: usize,
     (place, text): (Place, &PolicyText),
     written: &Written<'_>,
-    shared: &mut Shared<'text>,
+    shared: &mut Shared<'_>,
     level: Level,
 ) -> Result<PolicyInfo, Finding> {
     let id = policy_id(&source.name, ordinal, text.annotation("id").map(|id| id.value.as_str()))

@@ -20,7 +20,7 @@ pub(super) fn findings(
 ) -> Vec<Finding> {
     let mut found = Vec::new();
     let mut wrong = HashSet::new();
-    for error in &validated.errors {
+    for error in validated.result.validation_errors() {
         if let Some(place) = place(error.policy_id()) {
             wrong.insert(error.policy_id().clone());
             found.extend(findings::of_policy(source, place, "validation", error, known));

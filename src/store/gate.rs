@@ -92,16 +92,16 @@ impl Gate {
 /// emergency would fail the tests, and would keep every other edit out for as long as it lasts.
 pub(super) fn admit(edit: Edit, files: &Files, compiler: &Compiler) -> Result<Compiled, Vec<Finding>> {
     let sources = edit.sources?;
-    let compiled = compiler.compile(&sources, files.limits())?;
-    let (Some(gate), Some(texts)) = (files.gate(), edit.tests) else { return Ok(compiled) };
-    let mut failed = gate.judge(Arc::clone(&compiled.snapshot), texts.clone())?;
+    let admitted = compiler.compile(&sources, files.limits())?;
+    let (Some(gate), Some(texts)) = (files.gate(), edit.tests) else { return Ok(admitted) };
+    let mut failed = gate.judge(Arc::clone(&admitted.snapshot), texts.clone())?;
     let (urgent, rest) = sources.split(files.ungated());
     if !failed.is_empty() && cedar::ungated::count(&urgent) > 0 {
         let without = gate.judge(compiler.compile(&rest, files.limits())?.snapshot, texts)?;
         let same = |one: &Finding, other: &Finding| (&one.path, one.place) == (&other.path, other.place);
         failed.retain(|finding| without.iter().any(|other| same(finding, other)));
     }
-    if failed.is_empty() { Ok(compiled) } else { Err(failed) }
+    if failed.is_empty() { Ok(admitted) } else { Err(failed) }
 }
 
 impl fmt::Debug for Gate {

@@ -288,13 +288,13 @@ impl Reloads {
     async fn admit(&mut self, edit: Edit) -> Result<Compiled, Vec<Finding>> {
         let (files, compiler) = (Arc::clone(&self.files), Arc::clone(&self.compiler));
         let mut admitting = pin!(background::run(move || admit(edit, &files, &compiler)));
-        let compiled = loop {
+        let admitted = loop {
             tokio::select! {
-                admitted = &mut admitting => break admitted?,
+                result = &mut admitting => break result?,
                 () = tokio::time::sleep(SETTLING) => self.publish_more_forbids().await,
             }
         };
-        if compiled.snapshot.policy_count() == 0 && self.publisher.current().policy_count() > 0 {
+        if admitted.snapshot.policy_count() == 0 && self.publisher.current().policy_count() > 0 {
             return Err(vec![
                 Finding::error(&THE_FILES.into(), "policies-emptied", "there is no policy any more").help(
                     "to deny everything, write `forbid (principal, action, resource);`; \
@@ -302,7 +302,7 @@ impl Reloads {
                 ),
             ]);
         }
-        Ok(compiled)
+        Ok(admitted)
     }
 
     /// What was found wrong with other files stands.

@@ -86,14 +86,14 @@ impl Reloads {
         next: impl FnOnce() -> Result<Option<InForce>, Vec<Finding>> + Send + 'static,
     ) -> bool {
         let (files, compiler) = (Arc::clone(&self.files), Arc::clone(&self.compiler));
-        let compiled = off_the_serving_threads(move || {
+        let next = off_the_serving_threads(move || {
             let Some(next) = next()? else { return Ok(None) };
             Ok(Some((compiler.compile(&next.sources(), files.limits())?, next)))
         });
-        let Ok(Some((compiled, next))) = compiled.await else { return false };
+        let Ok(Some((with_more, next))) = next.await else { return false };
         let (forbids, kept) = (ungated::count(&next.ungated), ungated::count(next.kept.as_slice()));
         tracing::warn!(forbids, kept, files = ?self.files.ungated(), "forbids that wait for no tests go live");
-        self.put_in_force(compiled);
+        self.put_in_force(with_more);
         self.in_force = Some(next);
         true
     }
