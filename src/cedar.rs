@@ -9,8 +9,6 @@ mod clauses;
 pub mod compile;
 mod conditions;
 mod depth;
-#[cfg(test)]
-mod differential;
 pub mod edits;
 mod entities;
 mod examine;

@@ -14,9 +14,9 @@ use proptest::prelude::*;
 use proptest::test_runner::{TestError, TestRunner};
 use serde_json::{Value, json};
 
-use super::{ForbidErrors, Settings, Snapshot, Source, Sources, compile};
-use crate::identity::identity_of;
-use crate::model::{Body, Decision, Evaluation, Issuer, Kind, Limits, Timestamp};
+use palisade::cedar::{ForbidErrors, Settings, Snapshot, Source, Sources, compile};
+use palisade::identity::identity_of;
+use palisade::model::{Body, Decision, Evaluation, Issuer, Kind, Limits, Timestamp};
 
 mod world;
 
@@ -39,7 +39,6 @@ struct Kinds {
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "whoever runs the tests says how many cases")]
 fn the_index_decides_as_cedar_does_over_everything() {
     let cases = std::env::var("PALISADE_TEST_CASES").map_or(2_000, |cases| cases.parse().unwrap());
     let worlds = u32::try_from(cases / QUESTIONS).unwrap();
