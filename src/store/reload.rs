@@ -11,7 +11,7 @@ use super::files::{Files, read_capped};
 use super::gate::{Edit, admit};
 use super::test_files::TestTexts;
 use super::watch::Watch;
-use crate::cedar::{Compiled, Compiler, Publisher, Revision, Snapshots, live};
+use crate::cedar::{Compiled, Compiler, Publisher, Revision, Snapshots, Source, live};
 use crate::clock::Clock;
 use crate::model::Finding;
 use crate::model::status::PolicyStatus;
@@ -65,6 +65,8 @@ pub struct Reloads {
     refused: Option<Reading>,
     /// The texts in force, where some of them can change without tests.
     in_force: Option<InForce>,
+    /// Forbids that did not compile over those texts: they are not tried again and again.
+    tried_in_vain: Option<Vec<Source>>,
     /// The tests that what is in force has passed.
     passed: Option<TestTexts>,
     clock: Clock,
@@ -126,6 +128,7 @@ impl Loaded {
             status,
             refused: None,
             in_force,
+            tried_in_vain: None,
             passed,
             clock,
             metrics,
@@ -245,6 +248,7 @@ impl Reloads {
                 self.put_in_force(compiled);
             }
             self.in_force = admitted;
+            self.tried_in_vain = None;
         }
         self.note_taken_back();
         self.passed = edit.tests;

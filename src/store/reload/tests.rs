@@ -233,6 +233,21 @@ async fn without_events_an_edit_is_put_in_force_all_the_same() {
 }
 
 #[tokio::test]
+async fn forbids_that_do_not_compile_are_tried_once_and_again_when_they_are_mended() {
+    let mut shop = Shop::new();
+    shop.config.ungated = vec!["emergency.cedar".to_owned()];
+    shop.write("policies/emergency.cedar", "// nothing\n");
+    let Loaded { mut reloads, snapshots, .. } = load(&shop);
+    shop.write("policies/emergency.cedar", BAD.replace("permit", "forbid"));
+    reloads.publish_more_forbids().await;
+    assert!(reloads.tried_in_vain.is_some());
+    assert_eq!(snapshots.current().policy_count(), 1);
+    shop.write("policies/emergency.cedar", FORBID);
+    reloads.publish_more_forbids().await;
+    assert_eq!((reloads.tried_in_vain, snapshots.current().policy_count()), (None, 2));
+}
+
+#[tokio::test]
 async fn every_turn_of_a_config_map_is_seen() {
     let shop = Shop::new();
     fs::remove_file(shop.path("policies/a.cedar")).unwrap();

@@ -59,8 +59,12 @@ impl Reloads {
     /// is told with the rest of the edit.
     pub(super) async fn publish_more_forbids(&mut self) {
         let Some(in_force) = self.in_force.clone() else { return };
-        let files = Arc::clone(&self.files);
-        self.publish_urgent(move || Ok(in_force.with_more(files.read_ungated()?))).await;
+        let (files, in_vain) = (Arc::clone(&self.files), self.tried_in_vain.clone());
+        let next = move || {
+            let next = in_force.with_more(files.read_ungated()?);
+            Ok(next.filter(|next| in_vain.as_ref() != Some(&next.ungated)))
+        };
+        self.publish_urgent(next).await;
     }
 
     /// Puts in force what these files say, and no more, where nothing else of the edit is new.
@@ -88,13 +92,18 @@ impl Reloads {
         let (files, compiler) = (Arc::clone(&self.files), Arc::clone(&self.compiler));
         let next = off_the_serving_threads(move || {
             let Some(next) = next()? else { return Ok(None) };
-            Ok(Some((compiler.compile(&next.sources(), files.limits())?, next)))
+            Ok(Some((compiler.compile(&next.sources(), files.limits()), next)))
         });
-        let Ok(Some((with_more, next))) = next.await else { return false };
+        let Ok(Some((result, next))) = next.await else { return false };
+        let Ok(with_more) = result else {
+            self.tried_in_vain = Some(next.ungated);
+            return false;
+        };
         let (forbids, kept) = (ungated::count(&next.ungated), ungated::count(next.kept.as_slice()));
         tracing::warn!(forbids, kept, files = ?self.files.ungated(), "forbids that wait for no tests go live");
         self.put_in_force(with_more);
         self.in_force = Some(next);
+        self.tried_in_vain = None;
         true
     }
 }
