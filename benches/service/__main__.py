@@ -1,0 +1,77 @@
+"""The benchmarks of the service, over HTTP and on loopback: `python3 benches/service [SELECTION…]`.
+
+Wants `wrk` and `openssl`, and the release builds of the service and of the example `fixed_json`. ROUNDS and
+SECONDS in the environment say how often and how long each server is driven.
+"""
+
+import argparse
+import platform
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import answering
+import hostile
+import living
+import peers
+from pool import Pool
+from rounds import ROUNDS, SECONDS, Row
+
+# Each with whether it is run where none is named.
+SELECTIONS = {
+    "plain": (answering.plain, True),
+    "condition": (answering.condition, True),
+    "worker": (answering.worker, True),
+    "policies": (answering.policies, True),
+    "entities": (answering.entities, False),
+    "groups": (answering.groups, True),
+    "token": (answering.token, True),
+    "batch": (answering.batches, True),
+    "peers": (peers.selection, True),
+    "worst": (hostile.worst, True),
+    "flood": (hostile.flood, True),
+    "start": (living.start, True),
+    "edit": (living.edited, True),
+    "reload": (living.reload, False),
+    "memory": (living.memory, False),
+    "tests": (living.tests, True),
+}
+
+
+def main() -> None:
+    usual = [name for name, (_, default) in SELECTIONS.items() if default]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("selections", nargs="*", metavar="SELECTION", help=f"of {', '.join(SELECTIONS)}; `all`; or else {', '.join(usual)}")
+    named = parser.parse_args().selections or usual
+    if named == ["all"]:
+        named = list(SELECTIONS)
+    if unknown := [name for name in named if name not in SELECTIONS]:
+        parser.error(f"no selection is called {', '.join(unknown)}")
+
+    rows: list[tuple[str, Row]] = []
+    began = time.monotonic()
+    try:
+        for name in named:
+            run = SELECTIONS[name][0]
+            print(f"\n{name}: {run.__doc__}", flush=True)
+            with tempfile.TemporaryDirectory(prefix="palisade-bench-") as folder:
+                pool_folder = Path(folder, "pool")
+                pool_folder.mkdir()
+                for row in run(Path(folder), Pool(pool_folder)):
+                    print(f"  {row.what}: {row.measured}", flush=True)
+                    rows.append((name, row))
+    finally:
+        table(rows, time.monotonic() - began)
+
+
+def table(rows: list[tuple[str, Row]], seconds: float) -> None:
+    """As it stands in docs/performance.md."""
+    print(f"\n{ROUNDS} rounds of {SECONDS} s, {seconds / 60:.0f} minutes in all, {platform.machine()}, Linux {platform.release()}\n")
+    print("| what | measured | from the least round to the most | `make bench BENCH=…` |\n|---|---|---|---|")
+    for name, row in rows:
+        print(f"| {row.what} | {row.measured} | {row.spread} | `{name}` |")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

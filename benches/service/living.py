@@ -1,0 +1,1 @@
+worst=flood=start=edited=reload=memory=tests=selection=None
