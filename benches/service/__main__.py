@@ -6,6 +6,7 @@ SECONDS in the environment say how often and how long each server is driven.
 
 import argparse
 import platform
+import signal
 import sys
 import tempfile
 import time
@@ -49,6 +50,8 @@ def main() -> None:
     if unknown := [name for name in named if name not in SELECTIONS]:
         parser.error(f"no selection is called {', '.join(unknown)}")
 
+    # Told to end, it ends what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended in the middle"))
     rows: list[tuple[str, Row]] = []
     began = time.monotonic()
     try:

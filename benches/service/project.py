@@ -33,7 +33,7 @@ def project(
     folder: Path, pool: Pool, policies: int = SHOPS, *, owners: bool = False, entities: int = 0,
     schema: Path = ROOT / "schema", settings: str = "",
 ) -> Path:
-    """The shop with so many policies, and `owners` among them, and so many stored products."""
+    """The shop with so many policies, `owners` among them where asked for, and so many stored entities."""
     shutil.copytree(ROOT / "policies", folder / "policies")
     shops = SHOPS
     if owners:
@@ -100,7 +100,7 @@ def linked(folder: Path, pool: Pool, links: int) -> Path:
 
 
 def store(folder: Path, count: int) -> None:
-    """Products of the benchmark's user in one category of the catalog."""
+    """Products of the benchmark's user, in one category of the catalog."""
     folder.mkdir()
     places = [
         {"uid": {"type": "Shop::Catalog", "id": "shop"}, "attrs": {}, "parents": []},
@@ -115,7 +115,7 @@ def store(folder: Path, count: int) -> None:
         "attrs": {"status": "draft", "owner": {"__entity": {"type": "Shop::User", "id": USER}}},
         "parents": [{"type": "Shop::Category", "id": "toys"}],
     })
-    for number, file in enumerate(in_files(range(count), ENTITIES_A_FILE)):
+    for number, file in enumerate(in_files(range(count - len(places)), ENTITIES_A_FILE)):
         text = ",\n".join(product.replace("NUMBER", f"p-{n:08}") for n in file)
         (folder / f"products-{number:03}.json").write_text(f"[{text}]")
 

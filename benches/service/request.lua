@@ -1,8 +1,8 @@
 -- Requests for `wrk`, each another one: `wrk -s request.lua URL -- TEMPLATE TOKENS IDS`.
 --
 -- TEMPLATE is a whole request in which {token}, {id} and {ip} stand for the next token of the file
--- TOKENS, the next of so many IDS, and another address. What stands for them has a fixed width, so that
--- the length of the body is known before.
+-- TOKENS, the next of so many IDS, and another address; {again} is the last id once more. What stands for
+-- them has a fixed width, so that the length of the body is known before.
 
 local parts, tokens, ids = {}, {}, 0
 local asked, named = 0, 0
@@ -17,11 +17,16 @@ local function read(path)
     return text
 end
 
+local function id()
+    return string.format("%08d", named * STRIDE % ids)
+end
+
 local next_of = {
     id = function()
         named = named + 1
-        return string.format("%08d", named * STRIDE % ids)
+        return id()
     end,
+    again = id,
     ip = function()
         local rest = asked % 1000000
         return "10." .. 100 + rest % 100 .. "." .. 100 + math.floor(rest / 100) % 100 .. "." .. 100 + math.floor(rest / 10000)

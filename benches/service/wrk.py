@@ -20,7 +20,7 @@ ANY_ID = 10**8
 
 @dataclass(frozen=True)
 class Question:
-    """Requests to one path. In the body, {id} and {ip} stand for what differs in each of them."""
+    """Requests to one path. What stands in curly braces differs in each of them: see request.lua."""
 
     path: str
     body: str
@@ -33,7 +33,7 @@ class Question:
 
     @cached_property
     def template(self) -> str:
-        length = len(self.body.replace("{id}", ID).replace("{ip}", IP).replace("{token}", self.tokens[0]).encode())
+        length = len(self.filled(self.body).encode())
         return (
             f"POST {self.path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
             f"{self.header}Content-Length: {length}\r\n\r\n{self.body}"
@@ -41,9 +41,13 @@ class Question:
 
     def once(self) -> tuple[str, bytes, dict[str, str]]:
         """The path, the body and the headers of one such request."""
-        fill = lambda text: text.replace("{id}", ID).replace("{ip}", IP).replace("{token}", self.tokens[0])
-        headers = dict(line.split(": ", 1) for line in fill(self.header).splitlines())
-        return self.path, fill(self.body).encode(), headers | {"Content-Type": "application/json"}
+        headers = dict(line.split(": ", 1) for line in self.filled(self.header).splitlines())
+        return self.path, self.filled(self.body).encode(), headers | {"Content-Type": "application/json"}
+
+    def filled(self, text: str) -> str:
+        for place, filling in {"{id}": ID, "{again}": ID, "{ip}": IP, "{token}": self.tokens[0]}.items():
+            text = text.replace(place, filling)
+        return text
 
 
 @dataclass(frozen=True)
