@@ -22,8 +22,8 @@ from wrk import Question, drive
 RELOADS = int(os.environ.get("RELOADS", "100"))
 MEMORY_SIZES = (SHOPS, 10_000, 100_000)
 
-# A client that waits for its answer before it asks again.
-FEW_CONNECTIONS = 16
+# A steady client, which leaves half of the machine to the reloads: some 2,500 requests a second.
+STEADY = {"connections": 16, "pause": 5}
 # Between edits under load: one is in force before the next comes.
 BETWEEN_EDITS = 1.5
 
@@ -75,16 +75,16 @@ def until_live(palisade: Palisade, folder: Path, question: Question, number: int
 
 
 def reload(folder: Path, pool: Pool) -> Iterator[Row]:
-    """The slowest request of a second, with and without reloads of 10,000 policies meanwhile."""
+    """The slowest request of a steady load, with and without reloads of 10,000 policies meanwhile."""
     project(folder, pool, 10_000)
     calm, reloading = [], []
     with Palisade(folder) as palisade:
         seconds = max(SECONDS, 5)
         for _ in range(ROUNDS):
-            calm.append(drive(palisade.port, usual(pool.admin), seconds, FEW_CONNECTIONS))
+            calm.append(drive(palisade.port, usual(pool.admin), seconds, **STEADY))
             before = palisade.metric("palisade_reloads_total")
             with editing(folder):
-                reloading.append(drive(palisade.port, usual(pool.admin), seconds, FEW_CONNECTIONS))
+                reloading.append(drive(palisade.port, usual(pool.admin), seconds, **STEADY))
             assert palisade.metric("palisade_reloads_total") > before, "nothing was reloaded"
     yield figure("slowest request under load", [load.slowest for load in calm], milliseconds)
     yield figure("the same while 10,000 policies are reloaded again and again", [load.slowest for load in reloading], milliseconds)

@@ -1,11 +1,12 @@
--- Requests for `wrk`, each another one: `wrk -s request.lua URL -- TEMPLATE TOKENS IDS`.
+-- Requests for `wrk`, each another one: `wrk -s request.lua URL -- TEMPLATE TOKENS IDS PAUSE`.
 --
 -- TEMPLATE is a whole request in which {token}, {id} and {ip} stand for the next token of the file
 -- TOKENS, the next of so many IDS, and another address; {again} is the last id once more. What stands for
--- them has a fixed width, so that the length of the body is known before.
+-- them has a fixed width, so that the length of the body is known before. Each connection makes a PAUSE of so
+-- many milliseconds before it asks.
 
 local parts, tokens, ids = {}, {}, 0
-local asked, named = 0, 0
+local asked, named, pause = 0, 0, 0
 
 -- A prime: neighbouring requests are about things that do not lie side by side.
 local STRIDE = 7919
@@ -42,6 +43,13 @@ function init(arguments)
         tokens[#tokens + 1] = token
     end
     ids = tonumber(arguments[3])
+    pause = tonumber(arguments[4])
+    if pause > 0 then
+        -- wrk waits only where this is defined.
+        delay = function()
+            return pause
+        end
+    end
     local from = 1
     for at, name, after in template:gmatch("(){(%l+)}()") do
         if next_of[name] then

@@ -67,9 +67,11 @@ class Load:
 
 
 class Wrk:
-    """A run that was started, with one thread; `load` waits for its end."""
+    """A run that was started, with one thread; `load` waits for its end. `pause` is in milliseconds."""
 
-    def __init__(self, port: int, question: Question, seconds: int, connections: int = CONNECTIONS) -> None:
+    def __init__(
+        self, port: int, question: Question, seconds: int, connections: int = CONNECTIONS, pause: int = 0
+    ) -> None:
         self.folder = TemporaryDirectory()
         template, tokens = Path(self.folder.name, "request"), Path(self.folder.name, "tokens")
         template.write_text(question.template, newline="")
@@ -77,7 +79,7 @@ class Wrk:
         self.seconds = seconds
         self.process = subprocess.Popen(
             ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", LUA, f"http://127.0.0.1:{port}", "--",
-             template, tokens, str(question.ids)],
+             template, tokens, str(question.ids), str(pause)],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )
 
@@ -99,5 +101,5 @@ class Wrk:
         )
 
 
-def drive(port: int, question: Question, seconds: int, connections: int = CONNECTIONS) -> Load:
-    return Wrk(port, question, seconds, connections).load()
+def drive(port: int, question: Question, seconds: int, connections: int = CONNECTIONS, pause: int = 0) -> Load:
+    return Wrk(port, question, seconds, connections, pause).load()
