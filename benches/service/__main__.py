@@ -5,6 +5,7 @@ SECONDS in the environment say how often and how long each server is driven.
 """
 
 import argparse
+import os
 import platform
 import signal
 import sys
@@ -42,9 +43,23 @@ SELECTIONS = {
 
 def main() -> None:
     usual = [name for name, (_, default) in SELECTIONS.items() if default]
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("selections", nargs="*", metavar="SELECTION", help=f"of {', '.join(SELECTIONS)}; `all`; or else {', '.join(usual)}")
-    named = parser.parse_args().selections or usual
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "selections",
+        nargs="*",
+        metavar="SELECTION",
+        help=f"of {', '.join(SELECTIONS)}; `all`; or else {', '.join(usual)}",
+    )
+    parser.add_argument(
+        "--into",
+        type=Path,
+        metavar="PAGE",
+        help="write the numbers into the tables of this page, which has the same rows",
+    )
+    arguments = parser.parse_args()
+    named = arguments.selections or usual
     if named == ["all"]:
         named = list(SELECTIONS)
     if unknown := [name for name in named if name not in SELECTIONS]:
@@ -66,15 +81,32 @@ def main() -> None:
                     rows.append((name, row))
     finally:
         table(rows, time.monotonic() - began)
+        if arguments.into:
+            write_into(arguments.into, [row for _, row in rows])
+
+
+def write_into(page: Path, rows: list[Row]) -> None:
+    """Puts what was measured in the place of what stood there."""
+    lines = page.read_text().splitlines()
+    for row in rows:
+        at = [number for number, line in enumerate(lines) if line.startswith(f"| {row.what} |")]
+        if not at:
+            print(f"{page} has no row `{row.what}`")
+        for number in at:
+            cells = lines[number].split("|")
+            cells[2:4] = [f" {row.measured} ", f" {row.spread} "]
+            lines[number] = "|".join(cells)
+    page.write_text("\n".join(lines) + "\n")
 
 
 def table(rows: list[tuple[str, Row]], seconds: float) -> None:
-    """As it stands in docs/performance.md."""
-    print(f"\n{ROUNDS} rounds of {SECONDS} s, {seconds / 60:.0f} minutes in all, {platform.machine()}, Linux {platform.release()}\n")
+    """All rows once more, as Markdown."""
+    machine = f"{os.cpu_count()} cores of {platform.machine()}, Linux {platform.release()}"
+    print(f"\n{ROUNDS} rounds of {SECONDS} s, {seconds / 60:.0f} minutes in all, {machine}\n")
     print("| what | measured | from the least round to the most | `make bench BENCH=…` |\n|---|---|---|---|")
     for name, row in rows:
         print(f"| {row.what} | {row.measured} | {row.spread} | `{name}` |")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -3,13 +3,14 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from answering import USUAL, usual
 from pool import Pool, with_forged_signature
 from project import project, written
-from rounds import ROUNDS, SECONDS, Contestant, Row, Rounds, cpu, figure, milliseconds, times
+from rounds import ROUNDS, SECONDS, Contestant, Rounds, Row, cpu, figure, milliseconds, times
 from server import Palisade
-from wrk import Load, Question, Wrk, drive
+from wrk import Load, Question, Wrk, steady
 
 # As large as the limits are by default: see `[limits]` in README.md.
 GROUPS = 1_000
@@ -17,7 +18,6 @@ SET = 1_000
 STRING = 16 * 1024
 ANCESTRY = 32
 ENTITIES = 256
-PARENTS = 16
 
 # One of them takes milliseconds: more at once would only wait for each other.
 WORST_CONNECTIONS = 4
@@ -47,18 +47,20 @@ CONDITIONS = (
 )
 OF_EACH = 5
 
-# In the flood: a steady client with a good token, of some 2,500 requests a second, and the others.
-STEADY = {"connections": 16, "pause": 5}
+# As many as the usual load has.
 FLOOD_CONNECTIONS = 64
 
 
 def worst(folder: Path, pool: Pool) -> Iterator[Row]:
     """Requests as large as the limits allow, under policies that look at all of it."""
     (folder / "policies").mkdir()
-    (folder / "policies/looking.cedar").write_text("".join(
-        f"permit (principal, action, resource) when {{ {condition.replace('{n}', str(n))} }};\n"
-        for n in range(OF_EACH) for condition in CONDITIONS
-    ))
+    (folder / "policies/looking.cedar").write_text(
+        "".join(
+            f"permit (principal, action, resource) when {{ {condition.replace('{n}', str(n))} }};\n"
+            for n in range(OF_EACH)
+            for condition in CONDITIONS
+        )
+    )
     (folder / "schema").mkdir()
     (folder / "schema/hostile.cedarschema").write_text(SCHEMA)
     written(folder, pool, folder / "schema", "")
@@ -79,23 +81,32 @@ def worst(folder: Path, pool: Pool) -> Iterator[Row]:
     rounds.show()
     for name in list(parts)[1:]:
         spent = [sample.cpu / 1000 for sample in rounds.samples[name]]
-        yield figure(f"server CPU of a request with {name}, under {OF_EACH * len(CONDITIONS)} policies that look at it", spent, milliseconds)
-    yield rounds.ratio("server CPU of the worst legal request against a small one", "all of it", "a small request", cpu)
+        yield figure(
+            f"server CPU of a request with {name}, under {OF_EACH * len(CONDITIONS)} policies that look at it",
+            spent,
+            milliseconds,
+        )
+    yield rounds.ratio(
+        "server CPU of the worst legal request against a small one", "all of it", "a small request", cpu
+    )
 
 
 def question(token: str, entities: bool = False, sets: bool = False, strings: bool = False) -> Question:
     """About a product with as much to it as asked for."""
-    category = lambda layer, number: {"type": "Category", "id": f"{layer}-{number}"}
     width = ENTITIES // ANCESTRY
-    layers = [[category(layer, number) for number in range(width)] for layer in range(ANCESTRY)]
-    resource: dict = {"type": "Product", "id": "p-{id}", "attributes": {}}
-    body: dict = {"action": "updateProduct", "resource": resource, "context": {}}
+    layers: list[list[dict[str, Any]]] = [
+        [{"type": "Category", "id": f"{layer}-{number}"} for number in range(width)]
+        for layer in range(ANCESTRY)
+    ]
+    resource: dict[str, Any] = {"type": "Product", "id": "p-{id}", "attributes": {}}
+    body: dict[str, Any] = {"action": "updateProduct", "resource": resource, "context": {}}
     if entities:
-        # Each stands in all of the next two generations.
-        above = lambda layer: sum(layers[layer + 1 : layer + 1 + PARENTS // width], [])
+        # Each stands in all of the next two generations; the last is named by the others only.
         body["entities"] = [
-            uid | {"parents": above(layer)} for layer, uids in enumerate(layers) for uid in uids
-        ][: ENTITIES - width]
+            uid | {"parents": [each for above in layers[layer + 1 : layer + 3] for each in above]}
+            for layer, uids in enumerate(layers[:-1])
+            for uid in uids
+        ]
         resource["parents"] = layers[0]
         resource["attributes"] |= {"related": layers[-1], "next": layers[0][0]}
     if sets:
@@ -110,27 +121,44 @@ def question(token: str, entities: bool = False, sets: bool = False, strings: bo
 
 def flood(folder: Path, pool: Pool) -> Iterator[Row]:
     """A steady client with a good token: alone, beside good requests, and beside as many forged tokens."""
-    bad = Question("/authorize", usual(pool.admin).body, [""], header=f"Authorization: Bearer {with_forged_signature(pool.admin)}\r\n")
+    bad = Question(
+        "/authorize",
+        usual(pool.admin).body,
+        [""],
+        header=f"Authorization: Bearer {with_forged_signature(pool.admin)}\r\n",
+    )
     with Palisade(project(folder, pool, USUAL)) as palisade:
-        steady = lambda: drive(palisade.port, usual(pool.owner), SECONDS, **STEADY)
-        alone, beside_good, beside_bad, refused = [], [], [], []
+        alone: list[Load] = []
+        beside_good: list[Load] = []
+        beside_bad: list[Load] = []
+        refused: list[Load] = []
         for _ in range(ROUNDS):
-            alone.append(steady())
+            alone.append(steady(palisade.port, usual(pool.owner), SECONDS))
             for question, kept in ((usual(pool.admin), beside_good), (bad, beside_bad)):
                 others = Wrk(palisade.port, question, SECONDS + 1, FLOOD_CONNECTIONS)
-                kept.append(steady())
+                kept.append(steady(palisade.port, usual(pool.owner), SECONDS))
                 refused.append(others.load(may_refuse=True))
-        after = steady()
+        after = steady(palisade.port, usual(pool.owner), SECONDS)
         failures = palisade.metric("palisade_token_failures_total")
         memory = palisade.resident()
     forged = [load for load in refused if load.refused]
-    assert len(forged) == ROUNDS and failures >= sum(load.refused for load in forged), "not every forged token was refused"
-    yield figure("forged tokens refused each second", [load.rate for load in forged], lambda value: f"{value:,.0f}")
+    assert len(forged) == ROUNDS and failures >= sum(load.refused for load in forged), (
+        "not every forged token was refused"
+    )
+    yield figure(
+        "forged tokens refused each second", [load.rate for load in forged], lambda value: f"{value:,.0f}"
+    )
     for name, loads in (("good requests", beside_good), ("forged tokens", beside_bad)):
         yield against(f"a steady client's requests/s beside {name}, against alone", loads, alone)
-    for name, loads in (("alone", alone), ("beside good requests", beside_good), ("beside forged tokens", beside_bad)):
+    for name, loads in (
+        ("alone", alone),
+        ("beside good requests", beside_good),
+        ("beside forged tokens", beside_bad),
+    ):
         yield figure(f"a steady client's p99, {name}", [load.p99 for load in loads], milliseconds)
-    yield Row("the same alone after the floods, and resident then", f"{milliseconds(after.p99)}, {memory:,.0f} MiB")
+    yield Row(
+        "the same alone after the floods, and resident then", f"{milliseconds(after.p99)}, {memory:,.0f} MiB"
+    )
 
 
 def against(what: str, loads: list[Load], others: list[Load]) -> Row:

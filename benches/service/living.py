@@ -3,13 +3,13 @@
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 
 from answering import usual
@@ -17,13 +17,11 @@ from pool import Pool
 from project import A_FILE, SHOPS, edit, linked, project, rules_file
 from rounds import ROUNDS, SECONDS, Row, figure, mebibytes, milliseconds
 from server import BINARY, Palisade, answer, asking
-from wrk import Question, drive
+from wrk import Load, Question, drive, steady
 
 RELOADS = int(os.environ.get("RELOADS", "100"))
 MEMORY_SIZES = (SHOPS, 10_000, 100_000)
 
-# A steady client, which leaves half of the machine to the reloads: some 2,500 requests a second.
-STEADY = {"connections": 16, "pause": 5}
 # Between edits under load: one is in force before the next comes.
 BETWEEN_EDITS = 1.5
 
@@ -55,7 +53,10 @@ def edited(folder: Path, pool: Pool) -> Iterator[Row]:
     with Palisade(folder) as palisade:
         seconds = [until_live(palisade, folder, usual(pool.admin), number) * 1000 for number in range(ROUNDS)]
         yield figure("one edited file of 1,000 is live after", seconds, milliseconds)
-        yield Row("resident after these edits, and at most", f"{palisade.settled():,.0f} MiB, {palisade.resident(at_most=True):,.0f} MiB")
+        yield Row(
+            "resident after these edits, and at most",
+            f"{palisade.settled():,.0f} MiB, {palisade.resident(at_most=True):,.0f} MiB",
+        )
 
 
 def until_live(palisade: Palisade, folder: Path, question: Question, number: int) -> float:
@@ -64,30 +65,39 @@ def until_live(palisade: Palisade, folder: Path, question: Question, number: int
     if not path.exists():
         path = folder / "policies/product.cedar"
     with asking(palisade.port) as connection:
-        revision = lambda: json.loads(answer(connection, question))["revision"]
-        before, began = revision(), time.monotonic()
+        before, began = revision(connection, question), time.monotonic()
         edit(path, number)
-        while revision() == before:
+        while revision(connection, question) == before:
             if time.monotonic() - began > LONGEST_RELOAD:
                 sys.exit("an edit did not go live")
             time.sleep(0.002)
         return time.monotonic() - began
 
 
+def revision(connection: HTTPConnection, question: Question) -> str:
+    """The one that answers."""
+    return str(json.loads(answer(connection, question))["revision"])
+
+
 def reload(folder: Path, pool: Pool) -> Iterator[Row]:
     """The slowest request of a steady load, with and without reloads of 10,000 policies meanwhile."""
     project(folder, pool, 10_000)
-    calm, reloading = [], []
+    calm: list[Load] = []
+    reloading: list[Load] = []
     with Palisade(folder) as palisade:
         seconds = max(SECONDS, 5)
         for _ in range(ROUNDS):
-            calm.append(drive(palisade.port, usual(pool.admin), seconds, **STEADY))
+            calm.append(steady(palisade.port, usual(pool.admin), seconds))
             before = palisade.metric("palisade_reloads_total")
             with editing(folder):
-                reloading.append(drive(palisade.port, usual(pool.admin), seconds, **STEADY))
+                reloading.append(steady(palisade.port, usual(pool.admin), seconds))
             assert palisade.metric("palisade_reloads_total") > before, "nothing was reloaded"
     yield figure("slowest request under load", [load.slowest for load in calm], milliseconds)
-    yield figure("the same while 10,000 policies are reloaded again and again", [load.slowest for load in reloading], milliseconds)
+    yield figure(
+        "the same while 10,000 policies are reloaded again and again",
+        [load.slowest for load in reloading],
+        milliseconds,
+    )
     yield figure("p99 of the same, without", [load.p99 for load in calm], milliseconds)
     yield figure("p99 of the same, with reloads", [load.p99 for load in reloading], milliseconds)
 
@@ -126,7 +136,9 @@ def memory(folder: Path, pool: Pool) -> Iterator[Row]:
             drive(palisade.port, usual(pool.admin), SECONDS)
             after = palisade.settled()
             yield Row(f"resident, idle, {name}", mebibytes(idle))
-            yield Row(f"after requests, and after {RELOADS} reloads, {name}", f"{before:,.0f} MiB, {after:,.0f} MiB")
+            yield Row(
+                f"after requests, and after {RELOADS} reloads, {name}", f"{before:,.0f} MiB, {after:,.0f} MiB"
+            )
             yield Row(f"at most meanwhile, {name}", mebibytes(palisade.resident(at_most=True)))
         shutil.rmtree(below)
 
@@ -141,7 +153,13 @@ def tests(folder: Path, pool: Pool) -> Iterator[Row]:
     seconds = []
     for _ in range(ROUNDS):
         began = time.monotonic()
-        run = subprocess.run([BINARY, "--config", folder / "palisade.toml", "test", below], capture_output=True, text=True, timeout=120)
+        run = subprocess.run(
+            [BINARY, "--config", folder / "palisade.toml", "test", below],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
         seconds.append((time.monotonic() - began) * 1000)
         if run.returncode or f"{TESTS}" not in run.stdout.replace(",", ""):
             sys.exit(f"the policy tests did not pass:\n{run.stdout[-2000:]}{run.stderr[-2000:]}")

@@ -22,16 +22,33 @@ class Pool:
         self.key = folder / "key.pem"
         self.jwks = folder / "jwks.json"
         openssl("genrsa", "-out", self.key, "2048")
-        modulus = openssl("rsa", "-in", self.key, "-noout", "-modulus").decode().strip().removeprefix("Modulus=")
-        key = {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": "bench", "e": "AQAB", "n": b64(bytes.fromhex(modulus))}
+        modulus = (
+            openssl("rsa", "-in", self.key, "-noout", "-modulus").decode().strip().removeprefix("Modulus=")
+        )
+        key = {
+            "kty": "RSA",
+            "use": "sig",
+            "alg": "RS256",
+            "kid": "bench",
+            "e": "AQAB",
+            "n": b64(bytes.fromhex(modulus)),
+        }
         self.jwks.write_text(json.dumps({"keys": [key]}))
 
     def token(self, groups: list[str], number: int = 0, sub: str = USER) -> str:
         """An access token; another number makes another token."""
         now = int(time.time())
         claims = {
-            "sub": sub, "iss": ISSUER, "client_id": CLIENT, "token_use": "access", "username": "alice",
-            "cognito:groups": groups, "scope": "openid", "jti": f"{number:08}", "iat": now, "auth_time": now,
+            "sub": sub,
+            "iss": ISSUER,
+            "client_id": CLIENT,
+            "token_use": "access",
+            "username": "alice",
+            "cognito:groups": groups,
+            "scope": "openid",
+            "jti": f"{number:08}",
+            "iat": now,
+            "auth_time": now,
             "exp": now + 4 * HOUR,
         }
         parts = [b64(json.dumps(part).encode()) for part in ({"kid": "bench", "alg": "RS256"}, claims)]
@@ -58,7 +75,13 @@ def with_forged_signature(token: str) -> str:
 
 
 def openssl(*arguments: str | Path, text: str | None = None) -> bytes:
-    run = subprocess.run(["openssl", *arguments], input=text and text.encode(), check=True, capture_output=True, timeout=60)
+    run: subprocess.CompletedProcess[bytes] = subprocess.run(
+        ["openssl", *arguments],
+        input=None if text is None else text.encode(),
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
     return run.stdout
 
 

@@ -2,12 +2,15 @@
 
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from pool import CLIENT, ISSUER, USER, Pool
 from rules import OWNERS, more
 from server import ROOT
+
+T = TypeVar("T")
 
 # What a folder of policies has per file.
 A_FILE = 100
@@ -30,8 +33,14 @@ permit (
 
 
 def project(
-    folder: Path, pool: Pool, policies: int = SHOPS, *, owners: bool = False, entities: int = 0,
-    schema: Path = ROOT / "schema", settings: str = "",
+    folder: Path,
+    pool: Pool,
+    policies: int = SHOPS,
+    *,
+    owners: bool = False,
+    entities: int = 0,
+    schema: Path = ROOT / "schema",
+    settings: str = "",
 ) -> Path:
     """The shop with so many policies, `owners` among them where asked for, and so many stored entities."""
     shutil.copytree(ROOT / "policies", folder / "policies")
@@ -89,13 +98,21 @@ def linked(folder: Path, pool: Pool, links: int) -> Path:
     for number, file in enumerate(in_files(range(links), LINKS_A_FILE)):
         below = folder / f"policies/editors-{number:03}"
         below.mkdir()
-        (below / "links.json").write_text(json.dumps([
-            {
-                "template_id": "editor-of-a-category", "link_id": f"editor-{n}",
-                "args": {"?principal": f'Shop::User::"u-{n}"', "?resource": f'Shop::Category::"c-{n}"'},
-            }
-            for n in file
-        ]))
+        (below / "links.json").write_text(
+            json.dumps(
+                [
+                    {
+                        "template_id": "editor-of-a-category",
+                        "link_id": f"editor-{n}",
+                        "args": {
+                            "?principal": f'Shop::User::"u-{n}"',
+                            "?resource": f'Shop::Category::"c-{n}"',
+                        },
+                    }
+                    for n in file
+                ]
+            )
+        )
     return folder
 
 
@@ -105,21 +122,23 @@ def store(folder: Path, count: int) -> None:
     places = [
         {"uid": {"type": "Shop::Catalog", "id": "shop"}, "attrs": {}, "parents": []},
         {
-            "uid": {"type": "Shop::Category", "id": "toys"}, "attrs": {},
+            "uid": {"type": "Shop::Category", "id": "toys"},
+            "attrs": {},
             "parents": [{"type": "Shop::Catalog", "id": "shop"}],
         },
     ]
     (folder / "places.json").write_text(json.dumps(places))
-    product = json.dumps({
-        "uid": {"type": "Shop::Product", "id": "NUMBER"},
-        "attrs": {"status": "draft", "owner": {"__entity": {"type": "Shop::User", "id": USER}}},
-        "parents": [{"type": "Shop::Category", "id": "toys"}],
-    })
+    product = json.dumps(
+        {
+            "uid": {"type": "Shop::Product", "id": "NUMBER"},
+            "attrs": {"status": "draft", "owner": {"__entity": {"type": "Shop::User", "id": USER}}},
+            "parents": [{"type": "Shop::Category", "id": "toys"}],
+        }
+    )
     for number, file in enumerate(in_files(range(count - len(places)), ENTITIES_A_FILE)):
         text = ",\n".join(product.replace("NUMBER", f"p-{n:08}") for n in file)
         (folder / f"products-{number:03}.json").write_text(f"[{text}]")
 
 
-def in_files(things: Iterable, size: int) -> Iterable[list]:
-    things = list(things)
+def in_files(things: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     return (things[at : at + size] for at in range(0, len(things), size))

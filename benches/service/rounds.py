@@ -57,7 +57,9 @@ class Rounds:
             each.server.wake()
 
     def ratio(self, what: str, ours: str, theirs: str, of: Callable[[Sample], float]) -> Row:
-        ratios = [of(mine) / of(other) for mine, other in zip(self.samples[ours], self.samples[theirs], strict=True)]
+        ratios = [
+            of(mine) / of(other) for mine, other in zip(self.samples[ours], self.samples[theirs], strict=True)
+        ]
         return figure(what, ratios, times)
 
     def median(self, name: str, of: Callable[[Sample], float]) -> float:
@@ -67,8 +69,8 @@ class Rounds:
         """The medians of each contestant, for whoever wants to know what the ratios are made of."""
         print(f"  {'':44}{'requests/s':>12}{'p50 ms':>9}{'p99 ms':>9}{'CPU us':>9}")
         for name in self.samples:
-            of = lambda pick: self.median(name, pick)
-            print(f"  {name:44}{of(rate):>12,.0f}{of(p50):>9.2f}{of(p99):>9.2f}{of(cpu):>9.1f}", flush=True)
+            figures = [self.median(name, pick) for pick in (rate, p50, p99, cpu)]
+            print("  {:44}{:>12,.0f}{:>9.2f}{:>9.2f}{:>9.1f}".format(name, *figures), flush=True)
 
 
 def sample(contestant: Contestant, connections: int) -> Sample:
@@ -91,6 +93,10 @@ def times(value: float) -> str:
     return f"{value:.2f} ×" if value < 10 else f"{value:.0f} ×"
 
 
+def microseconds(value: float) -> str:
+    return f"{value:.0f} µs"
+
+
 def milliseconds(value: float) -> str:
     return f"{value:,.1f} ms" if value < 1000 else f"{value / 1000:,.2f} s"
 
@@ -99,8 +105,21 @@ def mebibytes(value: float) -> str:
     return f"{value:,.0f} MiB"
 
 
-rate = lambda sample: sample.load.rate
-p50 = lambda sample: sample.load.p50
-p99 = lambda sample: sample.load.p99
-cpu = lambda sample: sample.cpu
-decisions = lambda sample: sample.decisions
+def rate(sample: Sample) -> float:
+    return sample.load.rate
+
+
+def p50(sample: Sample) -> float:
+    return sample.load.p50
+
+
+def p99(sample: Sample) -> float:
+    return sample.load.p99
+
+
+def cpu(sample: Sample) -> float:
+    return sample.cpu
+
+
+def decisions(sample: Sample) -> float:
+    return sample.decisions

@@ -6,8 +6,10 @@ as most rules are not about any one request.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+Json = dict[str, object]
 
 # Ten rules of a growing shop, by kind.
 MIX = ("team", "user", "frozen", "team", "user", "suspended", "team", "user", "frozen", "team")
@@ -56,7 +58,7 @@ class Rule:
         effect = "permit" if self.kind in ("team", "user") else "forbid"
         return f'@id("{self.kind}-{n}")\n{effect} ({scope}){condition};\n'
 
-    def cerbos_rule(self) -> dict | None:
+    def cerbos_rule(self) -> Json | None:
         """A rule of the resource policy; None for those of single users."""
         n = self.number
         if self.kind == "team":
@@ -66,14 +68,20 @@ class Rule:
                 roles=[f"team-{n}"],
             )
         if self.kind == "frozen":
-            return cerbos(["update", "delete"], f'R.id == "frozen-{n}" && !("release" in P.roles)', "EFFECT_DENY")
+            return cerbos(
+                ["update", "delete"], f'R.id == "frozen-{n}" && !("release" in P.roles)', "EFFECT_DENY"
+            )
         return None
 
-    def cerbos_principal(self) -> dict | None:
+    def cerbos_principal(self) -> Json | None:
         """A principal policy; None for rules that are about more than one user."""
         if self.kind == "user":
             condition = f'R.attr.category == "c-{self.number}" && R.attr.status == "draft"'
-            action = {"action": "update", "effect": "EFFECT_ALLOW", "condition": {"match": {"expr": condition}}}
+            action = {
+                "action": "update",
+                "effect": "EFFECT_ALLOW",
+                "condition": {"match": {"expr": condition}},
+            }
         elif self.kind == "suspended":
             action = {"action": "*", "effect": "EFFECT_DENY"}
         else:
@@ -93,8 +101,10 @@ def more(count: int, shops: int) -> Iterator[Rule]:
     return map(Rule, range(max(0, count - shops)))
 
 
-def cerbos(actions: list[str], condition: str | None, effect: str = "EFFECT_ALLOW", roles: tuple | list = ("*",)) -> dict:
-    rule = {"actions": actions, "effect": effect, "roles": list(roles)}
+def cerbos(
+    actions: list[str], condition: str | None, effect: str = "EFFECT_ALLOW", roles: Sequence[str] = ("*",)
+) -> Json:
+    rule: Json = {"actions": actions, "effect": effect, "roles": list(roles)}
     return rule if condition is None else rule | {"condition": {"match": {"expr": condition}}}
 
 
@@ -107,16 +117,20 @@ def cerbos_policies(count: int, by_token: bool) -> Iterator[str]:
     rules = [admins, cerbos(["read", "list"], None)]
     added = list(more(count, len(rules)))
     rules += [rule for rule in (each.cerbos_rule() for each in added) if rule]
-    yield json.dumps({
-        "apiVersion": "api.cerbos.dev/v1",
-        "resourcePolicy": {"resource": "product", "version": "default", "rules": rules},
-    })
+    yield json.dumps(
+        {
+            "apiVersion": "api.cerbos.dev/v1",
+            "resourcePolicy": {"resource": "product", "version": "default", "rules": rules},
+        }
+    )
     yield from (json.dumps(policy) for policy in (each.cerbos_principal() for each in added) if policy)
 
 
-def cedar_agent_policies(count: int) -> list[dict]:
+def cedar_agent_policies(count: int) -> list[Json]:
     """The same rules in the Cedar of cedar-agent, whose `is` is yet to come: it knows users only."""
-    admins = 'permit (principal in Shop::Group::"admin", action in [Shop::Action::"manageProducts"], resource);'
+    admins = (
+        'permit (principal in Shop::Group::"admin", action in [Shop::Action::"manageProducts"], resource);'
+    )
     users = 'permit (principal, action in [Shop::Action::"viewProducts"], resource);'
     texts = [admins, users, *(rule.cedar() for rule in more(count, 2))]
     return [{"id": f"policy-{number}", "content": text} for number, text in enumerate(texts)]

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 from wrk import Question
 
@@ -29,14 +30,23 @@ class Server:
     """A process that answers on `port`. It is stopped, not ended, while another one is driven."""
 
     def __init__(
-        self, name: str, command: list[str | Path], port: int, ready: Callable[[], bool], *,
-        folder: Path | None = None, environment: dict[str, str] | None = None,
+        self,
+        name: str,
+        command: list[str | Path],
+        port: int,
+        ready: Callable[[], bool],
+        *,
+        folder: Path | None = None,
+        environment: dict[str, str] | None = None,
     ) -> None:
         self.name, self.port = name, port
         self.errors = subprocess.DEVNULL if folder is None else (folder / "program.log").open("wb")
         began = time.monotonic()
         self.process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=self.errors, cwd=folder,
+            command,
+            stdout=subprocess.DEVNULL,
+            stderr=self.errors,
+            cwd=folder,
             env=os.environ | (environment or {}),
         )
         while not ready():
@@ -62,7 +72,7 @@ class Server:
     def wake(self) -> None:
         self.process.send_signal(signal.SIGCONT)
 
-    def __enter__(self) -> "Server":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -76,7 +86,8 @@ class Server:
     def resident(self, at_most: bool = False) -> float:
         """MiB; or the most there ever were."""
         name = "VmHWM" if at_most else "VmRSS"
-        return int(re.search(rf"{name}:\s+(\d+)", self.proc("status")).group(1)) / 1024
+        (size,) = re.findall(rf"{name}:\s+(\d+)", self.proc("status"))
+        return int(size) / 1024
 
     def settled(self) -> float:
         """The resident memory, once it no longer changes."""
@@ -87,9 +98,6 @@ class Server:
             if abs(size - last) > 0.01 * last:
                 last, since = size, time.monotonic()
         return self.resident()
-
-    def threads(self) -> int:
-        return int(re.search(r"Threads:\s+(\d+)", self.proc("status")).group(1))
 
     def proc(self, name: str) -> str:
         return Path(f"/proc/{self.process.pid}/{name}").read_text()
@@ -107,12 +115,16 @@ class Palisade(Server):
         port, self.ops_port = free_ports(2)
         self.log = folder / "decisions.jsonl"
         super().__init__(
-            name, [BINARY, "--config", folder / "palisade.toml", "serve"], port,
-            lambda: status(self.ops_port, "/readyz") == 200, folder=folder,
+            name,
+            [BINARY, "--config", folder / "palisade.toml", "serve"],
+            port,
+            lambda: status(self.ops_port, "/readyz") == 200,
+            folder=folder,
             environment={
                 "PALISADE__SERVER__LISTEN": f"127.0.0.1:{port}",
                 "PALISADE__SERVER__OPS_LISTEN": f"127.0.0.1:{self.ops_port}",
-            } | workers_of(workers),
+            }
+            | workers_of(workers),
         )
 
     def sleep(self) -> None:
@@ -125,14 +137,20 @@ class Palisade(Server):
         with asking(self.ops_port) as connection:
             connection.request("GET", "/metrics")
             text = connection.getresponse().read().decode()
-        return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if re.match(rf"{name}[ {{]", line))
+        return sum(
+            float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if re.match(rf"{name}[ {{]", line)
+        )
 
 
 def fixed_json(workers: int | None = None) -> Server:
     """The ceiling: a handler that reads the same request and answers a constant."""
     (port,) = free_ports(1)
     return Server(
-        "fixed JSON", [FIXED_JSON, f"127.0.0.1:{port}"], port, lambda: listens(port), environment=workers_of(workers)
+        "fixed JSON",
+        [FIXED_JSON, f"127.0.0.1:{port}"],
+        port,
+        lambda: listens(port),
+        environment=workers_of(workers),
     )
 
 

@@ -78,9 +78,23 @@ class Wrk:
         tokens.write_text("\n".join(question.tokens))
         self.seconds = seconds
         self.process = subprocess.Popen(
-            ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", LUA, f"http://127.0.0.1:{port}", "--",
-             template, tokens, str(question.ids), str(pause)],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            [
+                "wrk",
+                "-t1",
+                f"-c{connections}",
+                f"-d{seconds}s",
+                "-s",
+                LUA,
+                f"http://127.0.0.1:{port}",
+                "--",
+                template,
+                tokens,
+                str(question.ids),
+                str(pause),
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
 
     def load(self, may_refuse: bool = False) -> Load:
@@ -96,10 +110,20 @@ class Wrk:
         if came["broken"] or (came["refused"] and not may_refuse) or not came["requests"]:
             sys.exit(f"not every request was answered with 200: {came}")
         return Load(
-            requests=came["requests"], seconds=came["duration"] / 1e6, p50=came["p50"] / 1e3, p99=came["p99"] / 1e3,
-            slowest=came["slowest"] / 1e3, refused=came["refused"],
+            requests=came["requests"],
+            seconds=came["duration"] / 1e6,
+            p50=came["p50"] / 1e3,
+            p99=came["p99"] / 1e3,
+            slowest=came["slowest"] / 1e3,
+            refused=came["refused"],
         )
 
 
-def drive(port: int, question: Question, seconds: int, connections: int = CONNECTIONS, pause: int = 0) -> Load:
-    return Wrk(port, question, seconds, connections, pause).load()
+def drive(port: int, question: Question, seconds: int, connections: int = CONNECTIONS) -> Load:
+    """As fast as it goes."""
+    return Wrk(port, question, seconds, connections).load()
+
+
+def steady(port: int, question: Question, seconds: int) -> Load:
+    """Some 2,500 requests a second, which leaves most of the machine to others."""
+    return Wrk(port, question, seconds, connections=16, pause=5).load()
