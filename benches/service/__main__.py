@@ -11,6 +11,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import answering
@@ -19,6 +20,7 @@ import living
 import peers
 from pool import Pool
 from rounds import ROUNDS, SECONDS, Row
+from wrk import Failed
 
 # Each with whether it is run where none is named.
 SELECTIONS = {
@@ -69,20 +71,33 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended in the middle"))
     rows: list[tuple[str, Row]] = []
     began = time.monotonic()
+    failed = []
     try:
         for name in named:
-            run = SELECTIONS[name][0]
-            print(f"\n{name}: {run.__doc__}", flush=True)
-            with tempfile.TemporaryDirectory(prefix="palisade-bench-") as folder:
-                pool_folder = Path(folder, "pool")
-                pool_folder.mkdir()
-                for row in run(Path(folder), Pool(pool_folder)):
-                    print(f"  {row.what}: {row.measured}", flush=True)
+            try:
+                for row in measured(name):
                     rows.append((name, row))
+            except (Failed, AssertionError) as failure:
+                failed.append(name)
+                print(f"  {name} came to nothing: {failure}", flush=True)
     finally:
         table(rows, time.monotonic() - began)
         if arguments.into:
             write_into(arguments.into, [row for _, row in rows])
+    if failed:
+        sys.exit(f"came to nothing: {', '.join(failed)}")
+
+
+def measured(name: str) -> Iterator[Row]:
+    """The rows of a selection, in a folder of its own."""
+    run = SELECTIONS[name][0]
+    print(f"\n{name}: {run.__doc__}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="palisade-bench-") as folder:
+        keys = Path(folder, "pool")
+        keys.mkdir()
+        for row in run(Path(folder), Pool(keys)):
+            print(f"  {row.what}: {row.measured}", flush=True)
+            yield row
 
 
 def write_into(page: Path, rows: list[Row]) -> None:

@@ -21,6 +21,8 @@ ENTITIES = 256
 
 # One of them takes milliseconds: more at once would only wait for each other.
 WORST_CONNECTIONS = 4
+# So that some of them are answered on a slow machine too.
+LEAST_SECONDS = 3
 
 SCHEMA = """
 namespace Shop {
@@ -77,6 +79,7 @@ def worst(folder: Path, pool: Pool) -> Iterator[Row]:
         rounds = Rounds(
             *(Contestant(name, palisade, question(token, **large)) for name, (token, large) in parts.items()),
             connections=WORST_CONNECTIONS,
+            seconds=max(SECONDS, LEAST_SECONDS),
         )
     rounds.show()
     for name in list(parts)[1:]:

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from pool import Pool
 from project import A_FILE, SHOPS, edit, linked, project, rules_file
 from rounds import ROUNDS, SECONDS, Row, figure, mebibytes, milliseconds
 from server import BINARY, Palisade, answer, asking
-from wrk import Load, Question, drive, steady
+from wrk import Failed, Load, Question, drive, steady
 
 RELOADS = int(os.environ.get("RELOADS", "100"))
 MEMORY_SIZES = (SHOPS, 10_000, 100_000)
@@ -69,7 +68,7 @@ def until_live(palisade: Palisade, folder: Path, question: Question, number: int
         edit(path, number)
         while revision(connection, question) == before:
             if time.monotonic() - began > LONGEST_RELOAD:
-                sys.exit("an edit did not go live")
+                raise Failed("an edit did not go live")
             time.sleep(0.002)
         return time.monotonic() - began
 
@@ -162,7 +161,7 @@ def tests(folder: Path, pool: Pool) -> Iterator[Row]:
         )
         seconds.append((time.monotonic() - began) * 1000)
         if run.returncode or f"{TESTS}" not in run.stdout.replace(",", ""):
-            sys.exit(f"the policy tests did not pass:\n{run.stdout[-2000:]}{run.stderr[-2000:]}")
+            raise Failed(f"the policy tests did not pass:\n{run.stdout[-2000:]}{run.stderr[-2000:]}")
     yield figure(f"{TESTS:,} policy tests over {TESTED_POLICIES:,} policies", seconds, milliseconds)
 
 

@@ -16,7 +16,7 @@ from project import project
 from rounds import Contestant, Rounds, Row, rate
 from rules import cedar_agent_policies, cerbos_policies
 from server import ROOT, Palisade, Server, free_ports, status
-from wrk import Question
+from wrk import Failed, Question
 
 PEERS = Path(os.environ.get("PEERS", ROOT / "target/peers"))
 # The binary itself: npm's launcher would be a process between, in whose place it could not be measured.
@@ -139,7 +139,7 @@ def must_allow(server: Server, question: Question, said: bytes) -> None:
     answer = server.ask(question)
     if said not in answer:
         server.end()
-        raise SystemExit(f"{server.name} does not allow it: {answer.decode()}")
+        raise Failed(f"{server.name} does not allow it: {answer.decode()}")
 
 
 def selection(folder: Path, pool: Pool) -> Iterator[Row]:
@@ -163,7 +163,8 @@ def selection(folder: Path, pool: Pool) -> Iterator[Row]:
             for each in theirs:
                 yield rounds.ratio(f"requests/s against {each.name}", name, each.name, rate)
                 needs = f"{each.server.seconds_to_ready * 1000:,.0f} ms, {each.server.resident():,.0f} MiB"
-                yield Row(f"start to ready, and resident after the rounds: {each.name}", needs)
+                if count == SIZES[-1]:
+                    yield Row(f"start to ready, and resident after the rounds: {each.name}", needs)
     for binary in dict.fromkeys(binary for binary, _ in wanted):
         if not binary.exists():
             yield Row(f"{binary.name}", "not installed: `make peers`")

@@ -44,7 +44,9 @@ class Row:
 class Rounds:
     """The samples of all contestants, round by round."""
 
-    def __init__(self, *contestants: Contestant, connections: int = CONNECTIONS) -> None:
+    def __init__(
+        self, *contestants: Contestant, connections: int = CONNECTIONS, seconds: int = SECONDS
+    ) -> None:
         self.contestants = contestants
         self.samples: dict[str, list[Sample]] = {each.name: [] for each in contestants}
         for each in contestants:
@@ -52,7 +54,7 @@ class Rounds:
         for number in range(ROUNDS):
             # Forwards and backwards in turn: what the machine does meanwhile hits both ends alike.
             for each in contestants[:: 1 if number % 2 == 0 else -1]:
-                self.samples[each.name].append(sample(each, connections))
+                self.samples[each.name].append(sample(each, connections, seconds))
         for each in contestants:
             each.server.wake()
 
@@ -73,11 +75,11 @@ class Rounds:
             print("  {:44}{:>12,.0f}{:>9.2f}{:>9.2f}{:>9.1f}".format(name, *figures), flush=True)
 
 
-def sample(contestant: Contestant, connections: int) -> Sample:
+def sample(contestant: Contestant, connections: int, seconds: int) -> Sample:
     server, question = contestant.server, contestant.question
     server.wake()
     before = server.cpu()
-    load = drive(server.port, question, SECONDS, connections)
+    load = drive(server.port, question, seconds, connections)
     spent = server.cpu() - before
     server.sleep()
     return Sample(load, spent / load.requests * 1e6, load.rate * question.decisions)

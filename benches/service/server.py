@@ -6,14 +6,13 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from wrk import Question
+from wrk import Failed, Question
 
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("PALISADE_BIN", ROOT / "target/release/palisade"))
@@ -53,7 +52,7 @@ class Server:
             if self.process.poll() is not None or time.monotonic() - began > START_SECONDS:
                 self.end()
                 said = "" if folder is None else (folder / "program.log").read_text()[-2000:]
-                sys.exit(f"{name} did not start:\n{said}")
+                raise Failed(f"{name} did not start:\n{said}")
             time.sleep(0.0005)
         self.seconds_to_ready = time.monotonic() - began
 
@@ -173,7 +172,7 @@ def answer(connection: http.client.HTTPConnection, question: Question) -> bytes:
     response = connection.getresponse()
     text = response.read()
     if response.status != 200:
-        sys.exit(f"{path} was answered with {response.status}: {text.decode()}")
+        raise Failed(f"{path} was answered with {response.status}: {text.decode()}")
     return text
 
 

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +15,10 @@ ID, IP = "00000000", "10.100.100.100"
 
 # As many ids as eight digits have.
 ANY_ID = 10**8
+
+
+class Failed(Exception):
+    """A measurement that came to nothing, and why."""
 
 
 @dataclass(frozen=True)
@@ -106,9 +109,9 @@ class Wrk:
         try:
             came = json.loads(next(line for line in printed.splitlines() if line.startswith("{")))
         except StopIteration:
-            sys.exit(f"wrk came to nothing:\n{printed}")
+            raise Failed(f"wrk came to nothing:\n{printed}")
         if came["broken"] or (came["refused"] and not may_refuse) or not came["requests"]:
-            sys.exit(f"not every request was answered with 200: {came}")
+            raise Failed(f"not every request was answered with 200: {came}")
         return Load(
             requests=came["requests"],
             seconds=came["duration"] / 1e6,
