@@ -9,6 +9,8 @@ from tempfile import TemporaryDirectory
 
 LUA = Path(__file__).with_name("request.lua")
 CONNECTIONS = 64
+# Seconds that an answer may take before it counts as broken.
+TIMEOUT = 10
 
 # Widths of what the script puts in.
 ID, IP = "00000000", "10.100.100.100"
@@ -80,21 +82,10 @@ class Wrk:
         template.write_text(question.template, newline="")
         tokens.write_text("\n".join(question.tokens))
         self.seconds = seconds
+        options = f"-t1 -c{connections} -d{seconds}s --timeout {TIMEOUT}s".split()
+        given = [template, tokens, str(question.ids), str(pause)]
         self.process = subprocess.Popen(
-            [
-                "wrk",
-                "-t1",
-                f"-c{connections}",
-                f"-d{seconds}s",
-                "-s",
-                LUA,
-                f"http://127.0.0.1:{port}",
-                "--",
-                template,
-                tokens,
-                str(question.ids),
-                str(pause),
-            ],
+            ["wrk", *options, "-s", LUA, f"http://127.0.0.1:{port}", "--", *given],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -109,7 +100,7 @@ class Wrk:
         try:
             came = json.loads(next(line for line in printed.splitlines() if line.startswith("{")))
         except StopIteration:
-            raise Failed(f"wrk came to nothing:\n{printed}")
+            raise Failed(f"wrk came to nothing:\n{printed}") from None
         if came["broken"] or (came["refused"] and not may_refuse) or not came["requests"]:
             raise Failed(f"not every request was answered with 200: {came}")
         return Load(
