@@ -10,14 +10,15 @@ use crate::model::status::WeakSetting;
 
 mod escape;
 mod log;
+mod output;
 mod record;
 #[cfg(test)]
 mod tests;
 mod writer;
 
 pub use log::{AuditError, Log, Pending, Receipt};
+pub use output::OpenError;
 pub use record::{Asked, Decided, Items, Line, Lines, Outcome, Principal, Refused};
-pub use writer::OpenError;
 
 /// `[audit]` of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

@@ -275,6 +275,35 @@ async fn a_record_whose_request_went_away_is_written_all_the_same() {
     assert_eq!(case.text(), as_text(&line("left behind")).repeat(100));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lines_keep_their_order_whoever_writes_them() {
+    let case = Case::new(Durability::Written);
+    let mut reader = case.pipe();
+    let log = case.open();
+    // More than the pipe holds, so that tasks and the thread take turns.
+    let count = 4_000;
+    let reading = std::thread::spawn(move || {
+        let (mut text, mut piece) = (String::new(), [0; 512]);
+        while text.lines().count() < count || !text.ends_with('\n') {
+            let count = reader.read(&mut piece).unwrap();
+            text.push_str(std::str::from_utf8(&piece[..count]).unwrap());
+        }
+        text
+    });
+    let mut waiting = Vec::new();
+    for number in 0..count {
+        waiting.push(tokio::spawn(log.append(&line(&number.to_string())).unwrap().settled()));
+        if number % 10 == 0 {
+            yield_now().await;
+        }
+    }
+    for waiting in waiting {
+        waiting.await.unwrap().unwrap();
+    }
+    let expected: String = (0..count).map(|number| as_text(&line(&number.to_string())).to_owned()).collect();
+    assert_eq!(reading.join().unwrap(), expected);
+}
+
 #[tokio::test]
 async fn what_waits_is_bounded() {
     let mut case = Case::new(Durability::Written);
