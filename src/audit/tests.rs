@@ -277,18 +277,17 @@ async fn a_record_whose_request_went_away_is_written_all_the_same() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lines_keep_their_order_whoever_writes_them() {
-    let case = Case::new(Durability::Written);
+    let mut case = Case::new(Durability::Written);
+    case.config.stall = Period(PATIENCE);
     let mut reader = case.pipe();
     let log = case.open();
     // More than the pipe holds, so that tasks and the thread take turns.
     let count = 4_000;
+    let expected: String = (0..count).map(|number| as_text(&line(&number.to_string())).to_owned()).collect();
+    let mut text = vec![0; expected.len()];
     let reading = std::thread::spawn(move || {
-        let (mut text, mut piece) = (String::new(), [0; 512]);
-        while text.lines().count() < count || !text.ends_with('\n') {
-            let count = reader.read(&mut piece).unwrap();
-            text.push_str(std::str::from_utf8(&piece[..count]).unwrap());
-        }
-        text
+        reader.read_exact(&mut text).unwrap();
+        String::from_utf8(text).unwrap()
     });
     let mut waiting = Vec::new();
     for number in 0..count {
@@ -300,7 +299,6 @@ async fn lines_keep_their_order_whoever_writes_them() {
     for waiting in waiting {
         waiting.await.unwrap().unwrap();
     }
-    let expected: String = (0..count).map(|number| as_text(&line(&number.to_string())).to_owned()).collect();
     assert_eq!(reading.join().unwrap(), expected);
 }
 
