@@ -108,6 +108,7 @@ impl Configuration {
         Settings {
             namespace: self.config.namespace.clone(),
             forbid_errors: self.config.policies.forbid_errors,
+            verify_index: self.config.policies.verify_index,
             issuers: self.config.issuers.iter().map(identity::Config::mapping).collect(),
         }
     }

@@ -50,6 +50,8 @@ pub struct Config {
     /// Files below `dir` that hold forbids only and wait for no tests.
     #[serde(deserialize_with = "files_below")]
     pub ungated: Vec<String>,
+    /// Whether every decision is also made without the index, and the two compared.
+    pub verify_index: bool,
 }
 
 impl Default for Config {
@@ -63,6 +65,7 @@ impl Default for Config {
             tests: None,
             tests_timeout: Period(Duration::from_secs(1)),
             ungated: Vec::new(),
+            verify_index: false,
         }
     }
 }

@@ -21,13 +21,12 @@ pub(super) fn first_too_deep<'a>(
 pub(super) fn ancestors<'a>(
     near: &'a [EntityUid],
     parents: impl Fn(&EntityUid) -> Option<&'a [EntityUid]>,
-) -> HashSet<EntityUid> {
+) -> HashSet<&'a EntityUid> {
     let mut found = HashSet::with_capacity(near.len());
     let mut open: Vec<&'a EntityUid> = near.iter().collect();
     while let Some(uid) = open.pop() {
-        if !found.contains(uid) {
+        if found.insert(uid) {
             open.extend(parents(uid).unwrap_or_default());
-            found.insert(uid.clone());
         }
     }
     found

@@ -1,23 +1,21 @@
-//! One question, every part of it judged under the schema; and, only where a condition must be
-//! evaluated, the request and the entities for the engine.
+//! One question, every part of it judged under the schema, whichever policies there are.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ops::Range;
+use std::sync::Arc;
 
-use cedar_policy::{Context, Entities, Entity, EntityUid, Request, RestrictedExpression};
+use cedar_policy::{Entity, EntityUid};
 
 use super::Snapshot;
 use super::ancestry::{ancestors, first_too_deep};
 use super::check::{At, Checker, Form};
-use super::conditions::Scene;
-use super::extension;
-use super::index::Candidates;
+use super::index::Filed;
 use super::principal::Principal;
 use super::schema::{Action, EntityType, Extension, Type};
 use super::scope::Standing;
 use super::typed::{Members, expressions};
-use crate::model::{EntityDescription, EntityReference, Question, Record, Refusal, RefusalCode, Timestamp};
+use crate::model::{EntityDescription, EntityReference, Question, Record, Refusal, RefusalCode};
 
 /// Members of the context that only the server fills in.
 pub(super) const SERVER_CONTEXT: [&str; 3] = ["now", "token", "caller"];
@@ -25,15 +23,17 @@ pub(super) const SERVER_CONTEXT: [&str; 3] = ["now", "token", "caller"];
 /// A question that may be asked. Nothing is left that could be refused, whichever policies there are.
 #[derive(Debug)]
 pub(super) struct Case<'a> {
-    snapshot: &'a Snapshot,
-    principal: &'a Principal,
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) principal: &'a Principal,
     pub(super) action: &'a Arc<Action>,
-    resource: EntityUid,
+    pub(super) resource: EntityUid,
+    pub(super) context: Members<'a>,
     /// What the body describes.
     described: BTreeMap<EntityUid, Described<'a>>,
-    context: Members<'a>,
     /// The entities that the body names, repeats included.
     mentioned: Vec<EntityUid>,
+    /// Those of them that the context names.
+    in_context: Range<usize>,
 }
 
 /// What the body says of one entity.
@@ -42,6 +42,8 @@ struct Described<'a> {
     attributes: Members<'a>,
     tags: Members<'a>,
     parents: Vec<EntityUid>,
+    /// Those of the entities that the body names which this names.
+    mentions: Range<usize>,
 }
 
 /// Judges one question, part by part.
@@ -71,17 +73,21 @@ impl<'a> Case<'a> {
         for (index, entity) in question.entities.iter().enumerate() {
             intake.further(entity, &resource, At::Element(&At::Root("entities"), index))?;
         }
+        let before_context = intake.checker.mentioned.len();
         let context = intake.context(question, action)?;
-        let Intake { checker, described, .. } = intake;
-        let mentioned = checker.mentioned;
-        let case = Self { snapshot, principal, action, resource, described, context, mentioned };
+        let Intake { checker: Checker { mentioned, .. }, described, .. } = intake;
+        let in_context = before_context..mentioned.len();
+        let case = Self { snapshot, principal, action, resource, context, described, mentioned, in_context };
         case.check_ancestry()?;
         Ok(case)
     }
 
-    /// The policies whose scope admits the action.
-    pub(super) fn candidates(&self) -> Option<&'a Arc<Candidates>> {
-        self.snapshot.index.candidates(&self.action.uid)
+    /// The policies whose scope admits the question, by id.
+    pub(super) fn admitting(&self) -> Vec<&'a Filed> {
+        let index = &self.snapshot.index;
+        let ancestors = self.ancestors_of_resource();
+        let resources = index.resources.admitting(&self.resource, ancestors);
+        index.admitting(&self.action.uid, &self.principal.rows, &resources)
     }
 
     /// The principal for scopes to look at.
@@ -93,38 +99,54 @@ impl<'a> Case<'a> {
     /// The resource for scopes to look at. Its ancestors are found when the first scope asks.
     pub(super) fn resource(&self) -> Standing<'_, impl Fn(&EntityUid) -> bool> {
         let found = OnceCell::new();
-        let find = || ancestors(self.parents(&self.resource).unwrap_or_default(), |uid| self.parents(uid));
+        let find = || self.ancestors_of_resource();
         Standing::new(&self.resource, move |uid| found.get_or_init(find).contains(uid))
     }
 
-    /// The request and every entity that conditions of the candidates can reach.
-    pub(super) fn build(
-        &self,
-        candidates: &Candidates,
-        now: Timestamp,
-    ) -> Result<(Request, Entities), Refusal> {
-        let context = if candidates.read_context { self.context_at(now)? } else { Context::empty() };
-        let (principal, action) = (self.principal.uid.clone(), self.action.uid.clone());
-        let request = Request::new(principal, action, self.resource.clone(), context, None)
-            .map_err(|error| Refusal::mismatch(error.to_string()))?;
-        Ok((request, self.entities(candidates)?))
+    /// An entity as the engine takes it; nothing where there is none of that uid.
+    ///
+    /// # Errors
+    /// The engine's words; never for what was judged.
+    pub(super) fn entity(&self, uid: &EntityUid) -> Result<Option<Entity>, String> {
+        if *uid == self.principal.uid {
+            return Ok(self.principal.alone.get(uid).cloned());
+        }
+        match self.described.get(uid) {
+            Some(described) => described.entity(uid.clone()).map(Some),
+            None => Ok(self.snapshot.store.entity(uid).cloned()),
+        }
     }
 
-    /// The same, for conditions that are judged one by one.
-    pub(super) fn scene(&self, now: Timestamp) -> Result<Scene, Refusal> {
-        let nobody = Candidates::default();
-        let candidates = self.candidates().map_or(&nobody, |candidates| candidates);
-        let (request, entities) = self.build(candidates, now)?;
-        Ok(Scene { request, entities })
+    /// What the description of an entity mentions, whoever gave it: its parents, and what its attributes
+    /// and tags name.
+    pub(super) fn mentioned_by(&self, uid: &EntityUid) -> &[EntityUid] {
+        // Tokens name no entities, so of a principal all that is mentioned is stored.
+        match self.described.get(uid) {
+            Some(described) => self.mentioned.get(described.mentions.clone()).unwrap_or_default(),
+            None => self.snapshot.store.references(uid),
+        }
+    }
+
+    /// The entities that the context names.
+    pub(super) fn mentioned_by_context(&self) -> &[EntityUid] {
+        self.mentioned.get(self.in_context.clone()).unwrap_or_default()
     }
 
     /// What an entity stands in by itself, whoever says so: the token, the body or the store.
-    fn parents(&self, uid: &EntityUid) -> Option<&[EntityUid]> {
+    pub(super) fn parents(&self, uid: &EntityUid) -> Option<&[EntityUid]> {
         if *uid == self.principal.uid {
             return Some(&self.principal.parents);
         }
         let described = self.described.get(uid).map(|described| described.parents.as_slice());
         described.or_else(|| self.snapshot.store.parents(uid))
+    }
+
+    pub(super) fn stands_in_something(&self, uid: &EntityUid) -> bool {
+        self.parents(uid).is_some_and(|parents| !parents.is_empty())
+    }
+
+    fn ancestors_of_resource(&self) -> HashSet<&EntityUid> {
+        ancestors(self.parents(&self.resource).unwrap_or_default(), |uid| self.parents(uid))
     }
 
     /// Ancestors of described entities: as many generations as are allowed, and no rings.
@@ -137,33 +159,6 @@ impl<'a> Case<'a> {
                 "`{uid}` has more than {limit} generations of ancestors, or stands in itself"
             ))),
         }
-    }
-
-    /// The context with the time of the request, where the schema declares it.
-    fn context_at(&self, now: Timestamp) -> Result<Context, Refusal> {
-        let mut given = expressions(&self.context).map_err(Refusal::mismatch)?;
-        if wants_now(self.action) {
-            given.push(("now".to_owned(), self.snapshot.last_now.at(now)));
-        }
-        Context::from_pairs(given).map_err(|error| Refusal::mismatch(error.to_string()))
-    }
-
-    /// The described entities, the principal's closure, the action with its groups, and everything
-    /// stored that any of them, the context or the policies themselves lead to.
-    fn entities(&self, candidates: &Candidates) -> Result<Entities, Refusal> {
-        let mut entities = Vec::with_capacity(self.described.len() + self.principal.entities.len());
-        for (uid, described) in &self.described {
-            entities.push(described.entity(uid.clone()).map_err(Refusal::mismatch)?);
-        }
-        entities.extend(self.principal.entities.iter().cloned());
-        let mut reached: HashSet<EntityUid> = self.principal.sealed.clone();
-        reached.extend(self.described.keys().cloned());
-        let roots = self.mentioned.iter().cloned().chain([self.resource.clone()]);
-        self.snapshot.store.gather(roots, &mut reached, &mut entities);
-        let of_policies = candidates.entities.iter().filter(|entity| !reached.contains(&entity.uid()));
-        entities.extend(of_policies.cloned());
-        entities.extend(self.action.entities.iter().cloned());
-        Entities::from_entities(entities, None).map_err(|error| Refusal::malformed(error.to_string()))
     }
 }
 
@@ -255,6 +250,7 @@ impl<'a> Intake<'a> {
         at: At<'_>,
     ) -> Result<(), Refusal> {
         static NOTHING: Record = Record::new();
+        let before = self.checker.mentioned.len();
         let attributes = given.attributes.as_ref().unwrap_or(&NOTHING);
         let attributes =
             self.checker.record(attributes, &declared.attributes, at.member("attributes"), |_| false)?;
@@ -264,7 +260,8 @@ impl<'a> Intake<'a> {
         for (index, EntityReference { type_name, id }) in given.parents.iter().flatten().enumerate() {
             parents.push(self.checker.parent(declared, type_name, id, At::Element(&at_parents, index))?);
         }
-        self.described.insert(uid.clone(), Described { attributes, tags, parents });
+        let mentions = before..self.checker.mentioned.len();
+        self.described.insert(uid.clone(), Described { attributes, tags, parents, mentions });
         Ok(())
     }
 
@@ -277,27 +274,9 @@ impl<'a> Intake<'a> {
     }
 }
 
-fn wants_now(action: &Action) -> bool {
+/// Whether the context of an action has the time of the request.
+pub(super) fn wants_now(action: &Action) -> bool {
     action.context.0.get("now").is_some_and(|now| now.ty == Type::Extension(Extension::Datetime))
-}
-
-/// The last point in time in Cedar's form. Making one runs Cedar's parser, and the requests of one
-/// millisecond share it.
-#[derive(Debug, Default)]
-pub(super) struct LastNow(Mutex<Option<(Timestamp, RestrictedExpression)>>);
-
-impl LastNow {
-    fn at(&self, now: Timestamp) -> RestrictedExpression {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*last {
-            Some((time, expression)) if *time == now => expression.clone(),
-            Some(_) | None => {
-                let expression = extension::expression(Extension::Datetime, &now.to_string());
-                *last = Some((now, expression.clone()));
-                expression
-            }
-        }
-    }
 }
 
 fn applies(action: &Action, principal: &Principal, resource: &EntityType) -> Result<(), Refusal> {

@@ -3,18 +3,20 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use cedar_policy::{SchemaFragment, ValidationMode, ValidationResult, ValidationWarning, Validator};
+use cedar_policy::{SchemaFragment, ValidationResult, ValidationWarning, Validator};
 
-use super::case::LastNow;
 use super::entities::Store;
 use super::index::Index;
+use super::level::Validated;
 use super::limits::{self, COMPILE_STACK};
 use super::lint::Rule;
 use super::outline::Outline;
 use super::policies::Policies;
 use super::principal::Plans;
+use super::scene::LastNow;
 use super::schema::Schema;
 use super::snapshot::Principals;
+use super::verification::Verification;
 use super::{Snapshot, Source, Sources, depth, findings, resolved};
 use crate::model::{Finding, Limits, Severity};
 
@@ -90,7 +92,7 @@ impl Parts {
     pub(super) fn read(sources: &Sources, limits: &Limits) -> Result<Self, Vec<Finding>> {
         // First: what follows takes over the memory that this leaves behind.
         let too_deep = depth::beyond_the_stack();
-        let (policies, mut found) = Policies::read(&sources.policies, &sources.links);
+        let (mut policies, mut found) = Policies::read(&sources.policies, &sources.links);
         let schema = read_schema(&sources.schema, &sources.settings.namespace).map_err(|of_schema| {
             found.extend(of_schema);
             sorted(std::mem::take(&mut found))
@@ -98,7 +100,7 @@ impl Parts {
         let (cedar, schema) = schema?;
         found.extend(too_deep);
         found.extend(reserved_context(&schema, &sources.schema));
-        found.extend(validate(&policies, cedar.clone(), &schema, sources));
+        found.extend(validate(&mut policies, cedar.clone(), &schema, sources));
         let (plans, of_plans) = Plans::of(&sources.settings.issuers, &schema);
         found.extend(of_plans);
         let (store, of_store) = Store::read(&sources.entities, &schema, &plans.supplied(), limits);
@@ -115,7 +117,7 @@ impl Parts {
         if found.iter().any(Finding::is_error) {
             return Err(sorted(found));
         }
-        let index = Index::of(&policies.set, &schema, &store).map_err(|error| {
+        let index = Index::of(&policies, &schema).map_err(|error| {
             vec![Finding::error(
                 &Arc::from("palisade"),
                 "internal",
@@ -135,6 +137,7 @@ impl Parts {
             limits: limits.clone(),
             principals: Principals::default(),
             last_now: LastNow::default(),
+            verification: sources.settings.verify_index.then(|| Verification::of(policies.set)),
         };
         Ok(Compiled { snapshot: Arc::new(snapshot), warnings: sorted(found) })
     }
@@ -179,14 +182,15 @@ fn reserved_context(schema: &Schema, sources: &[Source]) -> Option<Finding> {
     )
 }
 
-/// Strict validation, each finding in the file of its policy.
+/// Strict validation, each finding in the file of its policy. Policies learn how deep they reach.
 fn validate(
-    policies: &Policies,
+    policies: &mut Policies,
     cedar: cedar_policy::Schema,
     schema: &Schema,
     sources: &Sources,
 ) -> Vec<Finding> {
-    let result = Validator::new(cedar).validate(&policies.set, ValidationMode::Strict);
+    let validated = Validated::of(&policies.set, &Validator::new(cedar));
+    policies.set_levels(&validated);
     let known: Vec<String> =
         schema.type_names().chain(schema.actions().map(|action| action.name.to_string())).collect();
     let source_of = |id: &cedar_policy::PolicyId| {
@@ -196,7 +200,7 @@ fn validate(
     };
     let mut found = Vec::new();
     let mut wrong = HashSet::new();
-    for error in result.validation_errors() {
+    for error in &validated.errors {
         wrong.insert(error.policy_id().clone());
         if let Some((source, place)) = source_of(error.policy_id()) {
             found.extend(findings::of_policy(source, place, "validation", error, &known));
@@ -208,20 +212,26 @@ fn validate(
             ));
         }
     }
+    let of_rule = |code, found: Vec<Finding>| {
+        found.into_iter().map(move |finding| Finding { severity: Severity::Warning, code, ..finding })
+    };
+    for beyond in validated.unbounded.iter().filter(|beyond| !wrong.contains(beyond.policy_id())) {
+        if let Some((source, place)) = source_of(beyond.policy_id()) {
+            let code = Rule::UnboundedReach.id();
+            found.extend(of_rule(code, findings::of_policy(source, place, code, beyond, &known)));
+        }
+    }
     // Cedar says twice of a policy with an impossible scope that it is impossible, the second time
     // without a reason; and that a policy with an error in it never applies goes without saying.
     let mut idle = wrong;
-    for warning in sorted_warnings(&result) {
+    for warning in sorted_warnings(&validated.result) {
         let rule = Rule::of_warning(warning);
         if rule == Some(Rule::NeverApplies) && !idle.insert(warning.policy_id().clone()) {
             continue;
         }
         if let Some((source, place)) = source_of(warning.policy_id()) {
             let code = rule.map_or("validation", Rule::id);
-            let warnings = findings::of_policy(source, place, code, warning, &known);
-            found.extend(
-                warnings.into_iter().map(|finding| Finding { severity: Severity::Warning, ..finding }),
-            );
+            found.extend(of_rule(code, findings::of_policy(source, place, code, warning, &known)));
         }
     }
     found

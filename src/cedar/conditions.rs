@@ -7,17 +7,11 @@
 use std::ops::Range;
 use std::str::FromStr;
 
-use cedar_policy::{Entities, EvalResult, Expression, Request, eval_expression};
+use cedar_policy::{EvalResult, Expression, eval_expression};
 
 use super::lexer::tokens_in;
+use super::scene::Scene;
 use super::statements::{ClauseKind, ClauseText, PolicyText};
-
-/// What conditions are judged against: a request in the engine's form.
-#[derive(Debug)]
-pub(super) struct Scene {
-    pub(super) request: Request,
-    pub(super) entities: Entities,
-}
 
 /// One operand, or the whole body where it cannot be taken apart.
 #[derive(Debug)]

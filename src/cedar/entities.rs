@@ -120,6 +120,15 @@ impl Store {
         self.0.get(uid).map(|stored| stored.parents.as_slice())
     }
 
+    pub(super) fn entity(&self, uid: &EntityUid) -> Option<&Entity> {
+        self.0.get(uid).map(|stored| &stored.entity)
+    }
+
+    /// Its parents and every entity that its attributes and tags mention.
+    pub(super) fn references(&self, uid: &EntityUid) -> &[EntityUid] {
+        self.0.get(uid).map_or(&[], |stored| &stored.references)
+    }
+
     pub(super) fn contains(&self, uid: &EntityUid) -> bool {
         self.0.contains_key(uid)
     }
@@ -142,25 +151,18 @@ impl Store {
         reached
     }
 
-    /// Walks from the roots through everything stored that they lead to. `reached` gets every uid
-    /// on the way, stored or not; `into` gets the stored ones that were not reached before.
-    pub(super) fn gather(
-        &self,
-        roots: impl IntoIterator<Item = EntityUid>,
-        reached: &mut HashSet<EntityUid>,
-        into: &mut Vec<Entity>,
-    ) {
+    /// Everything that the roots lead to, over whatever is stored; the roots themselves and what is not
+    /// stored included.
+    pub(super) fn closure(&self, roots: impl IntoIterator<Item = EntityUid>) -> HashSet<EntityUid> {
+        let mut reached = HashSet::new();
         let mut open: Vec<EntityUid> = roots.into_iter().collect();
         while let Some(uid) = open.pop() {
-            if reached.contains(&uid) {
-                continue;
+            if !reached.contains(&uid) {
+                open.extend(self.references(&uid).iter().cloned());
+                reached.insert(uid);
             }
-            if let Some(stored) = self.0.get(&uid) {
-                into.push(stored.entity.clone());
-                open.extend(stored.references.iter().cloned());
-            }
-            reached.insert(uid);
         }
+        reached
     }
 
     /// The first chain of parents that is too long, or closed to a ring.
@@ -172,12 +174,6 @@ impl Store {
             "`{too_deep}` has more than {STORED_ANCESTRY} generations of ancestors, or stands in itself"
         );
         Some(origins.get(too_deep)?.error("ancestry", message))
-    }
-}
-
-impl StoredEntity {
-    pub(super) fn references(&self) -> impl Iterator<Item = EntityUid> {
-        self.references.iter().cloned()
     }
 }
 

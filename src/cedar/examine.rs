@@ -2,11 +2,8 @@
 
 use std::sync::Arc;
 
-use cedar_policy::EntityUid;
-
 use super::case::Case;
-use super::conditions::Scene;
-use super::scope::Standing;
+use super::index::Filed;
 use super::{Given, Snapshot};
 use crate::model::{Evaluation, Identity, Question, Refusal, Timestamp};
 
@@ -32,9 +29,7 @@ impl Snapshot {
     ) -> Result<Examined, Refusal> {
         let principal = self.principal(identity)?;
         let case = Case::judge(self, &principal, question)?;
-        let candidates = case.candidates();
-        let in_scope = candidates.map(|candidates| candidates.admitting(&case.principal(), &case.resource()));
-        Ok(Examined { evaluation: self.decide(&case, now)?, in_scope: in_scope.unwrap_or_default() })
+        Ok(Examined { in_scope: ids(&case.admitting()), evaluation: self.decide(&case, now)? })
     }
 
     /// Evaluates a request in Cedar's own form as [`Snapshot::evaluate_given`] does.
@@ -42,17 +37,11 @@ impl Snapshot {
     /// # Errors
     /// What that refuses.
     pub fn examine_given(&self, given: &Given<'_>) -> Result<Examined, String> {
-        let Scene { request, entities } = self.scene_of(given)?;
-        let standing =
-            |uid| Standing::new(uid, |container: &EntityUid| entities.is_ancestor_of(container, uid));
-        let in_scope = match (request.action(), request.principal(), request.resource()) {
-            (Some(action), Some(principal), Some(resource)) => self
-                .index
-                .candidates(action)
-                .map(|candidates| candidates.admitting(&standing(principal), &standing(resource))),
-            _ => None,
-        };
-        let evaluation = self.decide_given(&request, &entities);
-        Ok(Examined { evaluation, in_scope: in_scope.unwrap_or_default() })
+        let scene = self.scene_of(given)?;
+        Ok(Examined { in_scope: ids(&self.admitting_given(&scene)), evaluation: self.decide_given(&scene) })
     }
+}
+
+fn ids(policies: &[&Filed]) -> Vec<Arc<str>> {
+    policies.iter().map(|policy| Arc::clone(&policy.id)).collect()
 }

@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cedar_policy::{Entities, Entity};
+use cedar_policy::Entity;
 use serde::Serialize;
 
 use super::Snapshot;
 use super::case::Case;
-use super::conditions::Scene;
 use super::policies::PolicyInfo;
 use super::principal::Principal;
+use super::scene::Scene;
 use crate::model::{Evaluation, Identity, Record, TokenUse};
 
 mod failed_part;
@@ -140,11 +140,9 @@ const fn is_none(count: &usize) -> bool {
 }
 
 fn explained_principal(identity: &Identity, principal: &Principal) -> ExplainedPrincipal {
-    let closure = Entities::from_entities(principal.entities.iter().cloned(), None).unwrap_or_default();
-    let mut groups: Vec<_> = closure
-        .ancestors(&principal.uid)
-        .into_iter()
-        .flatten()
+    let mut groups: Vec<_> = principal
+        .ancestors
+        .iter()
         .map(|uid| ExplainedGroup {
             uid: uid.to_string(),
             from: if principal.token_groups.contains(uid) { GroupOrigin::Token } else { GroupOrigin::Stored },
@@ -155,7 +153,7 @@ fn explained_principal(identity: &Identity, principal: &Principal) -> ExplainedP
         uid: principal.uid.to_string(),
         token_use: identity.token_use,
         groups,
-        attributes: closure.get(&principal.uid).map(attributes).unwrap_or_default(),
+        attributes: principal.alone.get(&principal.uid).map(attributes).unwrap_or_default(),
     }
 }
 

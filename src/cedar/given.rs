@@ -7,7 +7,7 @@ use cedar_policy::entities_errors::EntitiesError;
 use cedar_policy::{Context, Entities, EntityUid, Request};
 
 use super::Snapshot;
-use super::conditions::Scene;
+use super::scene::Scene;
 use crate::model::Evaluation;
 
 /// A request in Cedar's own words.
@@ -32,8 +32,7 @@ impl Snapshot {
     /// # Errors
     /// A part of it is not in Cedar's format.
     pub fn evaluate_given(&self, given: &Given<'_>) -> Result<Evaluation, String> {
-        let Scene { request, entities } = self.scene_of(given)?;
-        Ok(self.decide_given(&request, &entities))
+        Ok(self.decide_given(&self.scene_of(given)?))
     }
 
     /// Whether the schema knows what a request speaks of. [`Self::evaluate_given`] does not ask, and

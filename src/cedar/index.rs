@@ -1,139 +1,208 @@
-//! Which policies can matter for a request: those whose scope admits it.
+//! Which policies can matter for a request: those whose scope admits it, found without a look at the
+//! others.
 //!
-//! A policy is `principal-scope && action-scope && resource-scope && conditions`, short-circuited,
-//! and a scope never fails to evaluate. So one whose scope does not admit the request contributes
-//! neither an effect nor an error, one without conditions is decided by its scope alone, and only
-//! the others are the engine's to judge.
+//! A scope never fails to evaluate. So a policy whose scope does not admit the request contributes neither
+//! an effect nor an error, and one without conditions is decided by its scope alone. Every constraint that
+//! policies place on principals, or on resources, has a number; a request knows the numbers of those that
+//! admit it, and policies are filed under theirs.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
 use std::sync::Arc;
 
-use cedar_policy::{ActionConstraint, Effect, Entity, EntityUid, Policy, PolicySet, PolicySetError};
+use cedar_policy::{ActionConstraint, Effect, Entity, EntityUid, Policy};
 
-use super::entities::Store;
+use super::clauses::Clauses;
+use super::level::Level;
+use super::policies::Policies;
 use super::schema::{Action, Schema};
-use super::scope::{Constraint, Standing};
-use super::verdict::Verdict;
+use super::scope::{ConstraintNumber, Constraints, TooMany};
 
-/// The candidates by action.
-#[derive(Debug)]
-pub(super) struct Index(HashMap<EntityUid, Arc<Candidates>>);
-
-/// The policies whose scope admits one action.
+/// All policies of a snapshot, static and linked, filed under their scopes.
 #[derive(Debug, Default)]
-pub(super) struct Candidates {
-    scopes: Vec<Scope>,
-    /// Those of them that have conditions.
-    pub(super) conditional: PolicySet,
-    /// The stored entities that conditions name themselves and could look into.
-    pub(super) entities: Vec<Entity>,
-    /// Whether any condition looks at the context; if not, its content cannot matter.
-    pub(super) read_context: bool,
+pub(super) struct Index {
+    pub(super) principals: Constraints,
+    pub(super) resources: Constraints,
+    /// For each action of the schema the numbers of the action constraints that admit it, sorted.
+    actions: HashMap<EntityUid, Box<[ActionNumber]>>,
+    /// Where in `rows` those of each principal constraint are.
+    rows_of: Vec<Range<usize>>,
+    rows: Vec<Row>,
+    /// Sorted within each row.
+    entries: Vec<Entry>,
+    /// By id.
+    policies: Vec<Filed>,
 }
 
-/// The rest of a policy's scope, and what follows where it admits a request.
+/// A policy, as far as decisions go.
 #[derive(Debug)]
-struct Scope {
-    id: Arc<str>,
-    effect: Effect,
-    principal: Constraint,
-    resource: Constraint,
-    has_conditions: bool,
+pub(super) struct Filed {
+    pub(super) id: Arc<str>,
+    pub(super) effect: Effect,
+    /// None where the scope alone decides.
+    pub(super) guard: Option<Box<Guard>>,
 }
+
+/// The conditions of a policy, and which entities they can get at.
+#[derive(Debug)]
+pub(super) struct Guard {
+    pub(super) clauses: Arc<Clauses>,
+    pub(super) level: Level,
+    /// The entities that the policy names, where conditions could look into those.
+    pub(super) literals: Vec<EntityUid>,
+}
+
+/// Where the policies of one principal constraint and one action constraint are.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Row {
+    action: ActionNumber,
+    start: u32,
+    end: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    resource: ConstraintNumber,
+    policy: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct ActionNumber(u32);
 
 impl Index {
-    /// Files every policy, static or linked, under the actions that its scope admits.
-    pub(super) fn of(policies: &PolicySet, schema: &Schema, store: &Store) -> Result<Self, PolicySetError> {
-        let mut by_action = HashMap::new();
-        for action in schema.actions() {
-            by_action.insert(action.uid.clone(), Arc::new(Candidates::of(action, policies, store)?));
-        }
-        Ok(Self(by_action))
-    }
-
-    /// The candidates for an action; none for one that the schema does not have.
-    pub(super) fn candidates(&self, action: &EntityUid) -> Option<&Arc<Candidates>> {
-        self.0.get(action)
-    }
-}
-
-impl Candidates {
-    /// Tells the verdict which policies apply by their scope alone, and says whether conditions
-    /// are left for the engine to judge.
-    pub(super) fn by_scope(
-        &self,
-        principal: &Standing<'_, impl Fn(&EntityUid) -> bool>,
-        resource: &Standing<'_, impl Fn(&EntityUid) -> bool>,
-        verdict: &mut Verdict,
-    ) -> bool {
-        let mut conditions_are_left = false;
-        let admits = |scope: &&Scope| scope.principal.admits(principal) && scope.resource.admits(resource);
-        for scope in self.scopes.iter().filter(admits) {
-            if scope.has_conditions {
-                conditions_are_left = true;
-            } else {
-                verdict.applies(scope.effect, &scope.id);
+    /// Files every policy.
+    ///
+    /// # Errors
+    /// They are too many.
+    pub(super) fn of(policies: &Policies, schema: &Schema) -> Result<Self, TooMany> {
+        let mut filed: Vec<_> = policies.all().collect();
+        filed.sort_unstable_by(|(left, _), (right, _)| left.id.cmp(&right.id));
+        let mut index = Self::default();
+        let mut actions = HashMap::new();
+        let mut placed = Vec::with_capacity(filed.len());
+        for (number, (info, policy)) in (0_u32..).zip(&filed) {
+            let principal = index.principals.number(policy.principal_constraint().into())?;
+            let resource = index.resources.number(policy.resource_constraint().into())?;
+            for action in action_numbers(policy, &mut actions) {
+                placed.push((principal, action, Entry { resource, policy: number }));
             }
+            index.policies.push(Filed {
+                id: Arc::clone(&info.id),
+                effect: info.effect,
+                guard: info.clauses.as_ref().map(|clauses| Box::new(Guard::of(clauses, info.level, policy))),
+            });
         }
-        conditions_are_left
+        if u32::try_from(placed.len()).is_err() {
+            return Err(TooMany);
+        }
+        placed.sort_unstable();
+        index.lay_out(&placed);
+        index.actions =
+            schema.actions().map(|action| (action.uid.clone(), numbers_for(action, &actions))).collect();
+        Ok(index)
     }
 
-    /// The policies whose scope admits a request.
+    /// The rows of the principals that these constraints admit, sorted.
+    pub(super) fn rows(&self, principals: &[ConstraintNumber]) -> Box<[Row]> {
+        let of_one = |number: &ConstraintNumber| self.rows_of.get(number.position());
+        let rows = principals.iter().filter_map(of_one).filter_map(|rows| self.rows.get(rows.clone()));
+        let mut rows: Vec<_> = rows.flatten().copied().collect();
+        rows.sort_unstable_by_key(|row| (row.action, row.start));
+        rows.into()
+    }
+
+    /// The policies whose scope admits a request, by id: from the rows of its principal, and the numbers
+    /// of the constraints that admit its resource.
     pub(super) fn admitting(
         &self,
-        principal: &Standing<'_, impl Fn(&EntityUid) -> bool>,
-        resource: &Standing<'_, impl Fn(&EntityUid) -> bool>,
-    ) -> Vec<Arc<str>> {
-        let admits = |scope: &&Scope| scope.principal.admits(principal) && scope.resource.admits(resource);
-        self.scopes.iter().filter(admits).map(|scope| Arc::clone(&scope.id)).collect()
-    }
-
-    fn of(action: &Action, policies: &PolicySet, store: &Store) -> Result<Self, PolicySetError> {
-        let admitted: HashSet<_> =
-            action.entities.iter().map(Entity::uid).chain([action.uid.clone()]).collect();
-        let mut candidates = Self::default();
-        let mut reached = HashSet::new();
-        for policy in policies.policies().filter(|policy| admits(policy, &action.uid, &admitted)) {
-            candidates.scopes.push(Scope::of(policy));
-            if policy.has_non_scope_constraint() {
-                candidates.add_conditional(policy, policies)?;
-                store.gather(policy.entity_literals(), &mut reached, &mut candidates.entities);
-                candidates.read_context |= policy.to_string().contains("context");
+        action: &EntityUid,
+        rows: &[Row],
+        resources: &[ConstraintNumber],
+    ) -> Vec<&Filed> {
+        let mut found = Vec::new();
+        for action in self.actions.get(action).into_iter().flatten() {
+            let start = rows.partition_point(|row| row.action < *action);
+            for row in rows.iter().skip(start).take_while(|row| row.action == *action) {
+                for resource in resources {
+                    found.extend(self.filed_under(row, *resource).map(|entry| entry.policy));
+                }
             }
         }
-        Ok(candidates)
+        // One that names several of the action's groups is found once for each.
+        found.sort_unstable();
+        found.dedup();
+        found.into_iter().filter_map(|policy| self.policies.get(policy as usize)).collect()
     }
 
-    /// A set refuses a linked policy by itself: it wants its template first, and the link again.
-    fn add_conditional(&mut self, policy: &Policy, policies: &PolicySet) -> Result<(), PolicySetError> {
-        let (Some(template_id), Some(links)) = (policy.template_id(), policy.template_links()) else {
-            return self.conditional.add(policy.clone());
-        };
-        if self.conditional.template(template_id).is_none()
-            && let Some(template) = policies.template(template_id)
-        {
-            self.conditional.add_template(template.clone())?;
+    /// Every policy, by id.
+    pub(super) fn policies(&self) -> &[Filed] {
+        &self.policies
+    }
+
+    fn filed_under(&self, row: &Row, resource: ConstraintNumber) -> impl Iterator<Item = &Entry> {
+        let entries = self.entries.get(row.start as usize..row.end as usize).unwrap_or_default();
+        let start = entries.partition_point(|entry| entry.resource < resource);
+        entries.iter().skip(start).take_while(move |entry| entry.resource == resource)
+    }
+
+    /// `placed` is sorted.
+    fn lay_out(&mut self, placed: &[(ConstraintNumber, ActionNumber, Entry)]) {
+        self.entries.extend(placed.iter().map(|(_, _, entry)| *entry));
+        let mut start = 0_u32;
+        for of_row in placed.chunk_by(|left, right| (left.0, left.1) == (right.0, right.1)) {
+            let Some((principal, action, _)) = of_row.first() else { continue };
+            let end = start.saturating_add(u32::try_from(of_row.len()).unwrap_or(u32::MAX));
+            let position = principal.position();
+            if self.rows_of.len() <= position {
+                self.rows_of.resize(position + 1, self.rows.len()..self.rows.len());
+            }
+            self.rows.push(Row { action: *action, start, end });
+            if let Some(rows) = self.rows_of.get_mut(position) {
+                rows.end = self.rows.len();
+            }
+            start = end;
         }
-        self.conditional.link(template_id.clone(), policy.id().clone(), links)
+        self.principals.shrink();
+        self.resources.shrink();
     }
 }
 
-impl Scope {
-    fn of(policy: &Policy) -> Self {
-        Self {
-            id: AsRef::<str>::as_ref(policy.id()).into(),
-            effect: policy.effect(),
-            principal: policy.principal_constraint().into(),
-            resource: policy.resource_constraint().into(),
-            has_conditions: policy.has_non_scope_constraint(),
-        }
+impl Guard {
+    fn of(clauses: &Arc<Clauses>, level: Level, policy: &Policy) -> Self {
+        let literals = if level == Level::Unbounded { policy.entity_literals() } else { Vec::new() };
+        Self { clauses: Arc::clone(clauses), level, literals }
     }
 }
 
-fn admits(policy: &Policy, action: &EntityUid, admitted: &HashSet<EntityUid>) -> bool {
-    match policy.action_constraint() {
-        ActionConstraint::Any => true,
-        ActionConstraint::Eq(uid) => uid == *action,
-        ActionConstraint::In(uids) => uids.iter().any(|uid| admitted.contains(uid)),
-    }
+/// One part of what an action constraint asks: a list asks for each of its members.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum ActionKey {
+    Any,
+    Equal(EntityUid),
+    In(EntityUid),
+}
+
+fn action_numbers(policy: &Policy, numbers: &mut HashMap<ActionKey, ActionNumber>) -> BTreeSet<ActionNumber> {
+    let keys = match policy.action_constraint() {
+        ActionConstraint::Any => vec![ActionKey::Any],
+        ActionConstraint::Eq(uid) => vec![ActionKey::Equal(uid)],
+        ActionConstraint::In(uids) => uids.into_iter().map(ActionKey::In).collect(),
+    };
+    let number = |key| {
+        let next = ActionNumber(u32::try_from(numbers.len()).unwrap_or(u32::MAX));
+        *numbers.entry(key).or_insert(next)
+    };
+    keys.into_iter().map(number).collect()
+}
+
+/// Those that admit an action: what asks for it, and what asks for a group that it is in.
+fn numbers_for(action: &Action, numbers: &HashMap<ActionKey, ActionNumber>) -> Box<[ActionNumber]> {
+    let groups = action.entities.iter().map(Entity::uid).chain([action.uid.clone()]);
+    let keys = [ActionKey::Any, ActionKey::Equal(action.uid.clone())];
+    let found: BTreeSet<_> = keys
+        .into_iter()
+        .chain(groups.map(ActionKey::In))
+        .filter_map(|key| numbers.get(&key).copied())
+        .collect();
+    found.into_iter().collect()
 }

@@ -214,12 +214,14 @@ proptest! {
                 of.sort_by(|left, right| left.0.cmp(&right.0));
                 of
             };
-            let alone = Entities::from_entities(principal.entities.iter().cloned(), None).unwrap();
-            let body = body(&resource, &json!({"count": 1}), &described.into());
-            if let Ok(case) = super::case::Case::judge(snapshot, &principal, &body.question) {
-                let candidates = case.candidates().unwrap();
-                let (_, entities) = case.build(candidates, Timestamp::from_millis(0)).unwrap();
-                prop_assert_eq!(closure(&entities), closure(&alone));
+            let scene = |entities: &Value| {
+                let body = body(&resource, &json!({"count": 1}), entities);
+                let case = super::case::Case::judge(snapshot, &principal, &body.question).ok()?;
+                Some(case.whole_scene(Timestamp::from_millis(0)).unwrap())
+            };
+            let alone = scene(&json!([])).unwrap();
+            if let Some(scene) = scene(&described.into()) {
+                prop_assert_eq!(closure(&scene.entities), closure(&alone.entities));
             }
             Ok(())
         })?;

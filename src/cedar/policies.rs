@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use cedar_policy::{Effect, EntityUid, PolicyId, PolicySet, SlotId};
+use cedar_policy::{Effect, EntityUid, Policy, PolicyId, PolicySet, SlotId};
 use serde::Deserialize;
 
 use super::Source;
+use super::clauses::Clauses;
 use super::findings;
 use super::ids::{BadId, policy_id};
 use super::json::{self, Part};
+use super::level::{Level, Validated};
 use super::statements::{self, PolicyText};
 use crate::model::suggestion::did_you_mean;
 use crate::model::{Finding, Place};
@@ -35,6 +37,10 @@ pub(super) struct PolicyInfo {
     pub(super) annotations: BTreeMap<String, String>,
     /// The id of the template, for a link.
     pub(super) template: Option<Arc<str>>,
+    /// Its conditions, where it has any.
+    pub(super) clauses: Option<Arc<Clauses>>,
+    /// How deep those reach into entities.
+    pub(super) level: Level,
 }
 
 /// A link in the format of Cedar's command line (`-k`).
@@ -74,6 +80,23 @@ impl Policies {
             found.extend(read.add_links(source));
         }
         (read, found)
+    }
+
+    /// Every static policy and every link.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&PolicyInfo, &Policy)> {
+        let policy = |info: &PolicyInfo| self.set.policy(&PolicyId::new(&*info.id));
+        self.infos.values().filter_map(move |info| Some((info, policy(info)?)))
+    }
+
+    /// Tells policies and templates how deep they reach.
+    pub(super) fn set_levels(&mut self, validated: &Validated) {
+        for info in self.infos.values_mut().chain(self.templates.values_mut()) {
+            let written = info.template.as_ref().unwrap_or(&info.id);
+            info.level = match &info.clauses {
+                Some(_) => validated.level(&PolicyId::new(&**written)),
+                None => Level::Bounded(0),
+            };
+        }
     }
 
     /// Where a policy or template stands.
@@ -116,6 +139,14 @@ impl Policies {
                 continue;
             }
             let written = PolicyId::new(format!("policy{}", ordinal - 1));
+            let clauses = match Clauses::of(&source.text, text) {
+                Ok(clauses) => clauses.map(Arc::new),
+                Err(error) => {
+                    let message = format!("its conditions could not be read a second time: {error}");
+                    found.push(Finding::error(&source.path, "internal", message).at(place));
+                    continue;
+                }
+            };
             let info = |effect| PolicyInfo {
                 id: Arc::clone(&id),
                 effect,
@@ -123,6 +154,8 @@ impl Policies {
                 place,
                 annotations: annotations(text),
                 template: None,
+                clauses: clauses.clone(),
+                level: Level::Unbounded,
             };
             let added = if let Some(template) = set.template(&written).filter(|_| is_template) {
                 self.templates.insert(Arc::clone(&id), info(template.effect()));

@@ -4,11 +4,12 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use cedar_policy::{Entity, EntityTypeName, EntityUid, RestrictedExpression};
+use cedar_policy::{Entities, Entity, EntityTypeName, EntityUid, RestrictedExpression};
 
 use super::ancestry::ancestors;
 use super::claims::{convert, convertible};
 use super::entities::{Store, Supplied};
+use super::index::{Index, Row};
 use super::lint::Rule;
 use super::schema::{EntityType, Schema, Type};
 use super::typed::Expressions;
@@ -21,13 +22,16 @@ pub(super) struct Principal {
     pub(super) uid: EntityUid,
     /// The uid as policies write it.
     pub(super) name: Arc<str>,
+    /// Where the policies are whose scope admits it.
+    pub(super) rows: Box<[Row]>,
     /// What it stands in, near and far.
     pub(super) ancestors: HashSet<EntityUid>,
     /// What it stands in by itself: the groups of the token, and the parents that are stored.
     pub(super) parents: Vec<EntityUid>,
-    /// The principal itself, its stored ancestors, and every stored entity that they lead to.
-    pub(super) entities: Vec<Entity>,
-    /// Every uid of that closure, stored or not. A body may name these and describe none.
+    /// The principal as an entity, with all of its ancestors, and no other entity.
+    pub(super) alone: Entities,
+    /// The closure: itself, its ancestors, and everything that they lead to, stored or not. A body may
+    /// name these and describe none.
     pub(super) sealed: HashSet<EntityUid>,
     /// The groups that the token names.
     pub(super) token_groups: HashSet<EntityUid>,
@@ -165,7 +169,12 @@ impl Plans {
     }
 
     /// Builds the principal and seals its closure.
-    pub(super) fn principal(&self, identity: &Identity, store: &Store) -> Result<Principal, Refusal> {
+    pub(super) fn principal(
+        &self,
+        identity: &Identity,
+        store: &Store,
+        index: &Index,
+    ) -> Result<Principal, Refusal> {
         let (plan, kind) = self.plan(identity)?;
         let uid = self.uid(identity)?;
         let stored = store.get(&uid);
@@ -182,16 +191,18 @@ impl Plans {
         let token_groups = identity.groups.iter().map(group).collect::<Result<HashSet<_>, _>>()?;
         let stored_parents = stored.map(|stored| stored.parents.as_slice()).unwrap_or_default();
         let parents: Vec<_> = token_groups.iter().chain(stored_parents).cloned().collect();
-        let entity = Entity::new_with_tags(uid.clone(), attributes, parents.iter().cloned(), tags)
-            .map_err(|error| Refusal::new(RefusalCode::InvalidToken, error.to_string()))?;
+        let ancestors: HashSet<_> =
+            ancestors(&parents, |uid| store.parents(uid)).into_iter().cloned().collect();
+        let broken = |why: String| Refusal::new(RefusalCode::InvalidToken, why);
+        let entity = Entity::new_with_tags(uid.clone(), attributes, ancestors.iter().cloned(), tags)
+            .map_err(|error| broken(error.to_string()))?;
+        let alone = Entities::from_entities([entity], None).map_err(|error| broken(error.to_string()))?;
 
-        let mut sealed = HashSet::from([uid.clone()]);
-        let mut entities = vec![entity];
-        let references = stored.map(|stored| stored.references().collect::<Vec<_>>()).unwrap_or_default();
-        store.gather(token_groups.iter().cloned().chain(references), &mut sealed, &mut entities);
+        let mentioned = store.references(&uid).iter().cloned();
+        let sealed = store.closure(token_groups.iter().cloned().chain(mentioned).chain([uid.clone()]));
+        let rows = index.rows(&index.principals.admitting(&uid, &ancestors));
         let name = uid.to_string().into();
-        let ancestors = ancestors(&parents, |uid| store.parents(uid));
-        Ok(Principal { uid, name, ancestors, parents, entities, sealed, token_groups })
+        Ok(Principal { uid, name, rows, ancestors, parents, alone, sealed, token_groups })
     }
 
     fn plan(&self, identity: &Identity) -> Result<(&Plan, &KindPlan), Refusal> {

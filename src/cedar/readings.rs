@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use cedar_policy::{EntityUid, EvalResult, Expression, eval_expression};
 
-use super::conditions::Scene;
 use super::lexer::{Kind, Token, tokens_in};
+use super::scene::Scene;
 
 /// More of them in one condition are not shown: nobody would read them.
 const READINGS: usize = 8;

@@ -2,10 +2,13 @@
 //!
 //! A scope never fails to evaluate, whatever entities there are, so its verdict here is Cedar's.
 
-use cedar_policy::{EntityTypeName, EntityUid, PrincipalConstraint, ResourceConstraint};
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+
+use cedar_policy::{EntityId, EntityTypeName, EntityUid, PrincipalConstraint, ResourceConstraint};
 
 /// What a scope asks of the principal, or of the resource.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Constraint {
     Any,
     Is(EntityTypeName),
@@ -20,6 +23,114 @@ pub(super) enum Constraint {
 pub(super) struct Standing<'a, F> {
     uid: &'a EntityUid,
     stands_in: F,
+}
+
+/// The number of a constraint, the same for equal ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct ConstraintNumber(NonZeroU32);
+
+/// Different constraints, numbered, and found by the entities that they admit.
+#[derive(Debug, Default)]
+pub(super) struct Constraints {
+    count: u32,
+    any: Option<ConstraintNumber>,
+    by_type: HashMap<EntityTypeName, OfType>,
+}
+
+/// The constraints that speak of a type, or of its entities.
+#[derive(Debug, Default)]
+struct OfType {
+    is: Option<ConstraintNumber>,
+    by_id: HashMap<EntityId, OfEntity>,
+}
+
+/// The constraints that speak of one entity.
+#[derive(Debug, Default)]
+struct OfEntity {
+    equal: Option<ConstraintNumber>,
+    within: Option<ConstraintNumber>,
+    #[expect(
+        clippy::box_collection,
+        reason = "few have any, and there are as many of these as entities in scopes"
+    )]
+    is_in: Option<Box<HashMap<EntityTypeName, ConstraintNumber>>>,
+}
+
+/// More constraints than numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("there are more policies than can be numbered")]
+pub(super) struct TooMany;
+
+impl ConstraintNumber {
+    /// Counted from 0.
+    pub(super) const fn position(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
+
+impl Constraints {
+    /// The number of a constraint, a new one if it has none yet.
+    ///
+    /// # Errors
+    /// There are none left.
+    pub(super) fn number(&mut self, constraint: Constraint) -> Result<ConstraintNumber, TooMany> {
+        let slot = match constraint {
+            Constraint::Any => &mut self.any,
+            Constraint::Is(type_name) => &mut self.by_type.entry(type_name).or_default().is,
+            Constraint::Equal(uid) => &mut of_entity(&mut self.by_type, &uid).equal,
+            Constraint::In(uid) => &mut of_entity(&mut self.by_type, &uid).within,
+            Constraint::IsIn(type_name, uid) => {
+                let numbers = of_entity(&mut self.by_type, &uid).is_in.get_or_insert_default();
+                if let Some(known) = numbers.get(&type_name) {
+                    return Ok(*known);
+                }
+                let number = next(&mut self.count)?;
+                numbers.insert(type_name, number);
+                return Ok(number);
+            }
+        };
+        match *slot {
+            Some(known) => Ok(known),
+            None => Ok(*slot.insert(next(&mut self.count)?)),
+        }
+    }
+
+    /// The numbers of those that admit an entity which stands in these others, near and far.
+    pub(super) fn admitting<'a>(
+        &self,
+        uid: &'a EntityUid,
+        ancestors: impl IntoIterator<Item = &'a EntityUid>,
+    ) -> Vec<ConstraintNumber> {
+        let mut found: Vec<_> = self.any.into_iter().collect();
+        let of_type = self.by_type.get(uid.type_name());
+        found.extend(of_type.and_then(|of_type| of_type.is));
+        found.extend(self.of_entity(uid).and_then(|of_entity| of_entity.equal));
+        for within in std::iter::once(uid).chain(ancestors) {
+            if let Some(of_entity) = self.of_entity(within) {
+                found.extend(of_entity.within);
+                found.extend(of_entity.is_in.as_ref().and_then(|numbers| numbers.get(uid.type_name())));
+            }
+        }
+        found
+    }
+
+    /// Gives back what growing has taken too much.
+    pub(super) fn shrink(&mut self) {
+        self.by_type.values_mut().for_each(|of_type| of_type.by_id.shrink_to_fit());
+    }
+
+    fn of_entity(&self, uid: &EntityUid) -> Option<&OfEntity> {
+        self.by_type.get(uid.type_name())?.by_id.get(uid.id())
+    }
+}
+
+fn of_entity<'a>(by_type: &'a mut HashMap<EntityTypeName, OfType>, uid: &EntityUid) -> &'a mut OfEntity {
+    by_type.entry(uid.type_name().clone()).or_default().by_id.entry(uid.id().clone()).or_default()
+}
+
+fn next(count: &mut u32) -> Result<ConstraintNumber, TooMany> {
+    *count = count.checked_add(1).ok_or(TooMany)?;
+    NonZeroU32::new(*count).map(ConstraintNumber).ok_or(TooMany)
 }
 
 impl<'a, F: Fn(&EntityUid) -> bool> Standing<'a, F> {

@@ -3,21 +3,21 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use cedar_policy::{Authorizer, Entities, Request};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-use super::case::{Case, LastNow};
+use super::case::Case;
 use super::entities::Store;
 use super::explain::hints::{self, Hint};
 use super::explain::{self, Circumstances, Explanation};
-use super::index::{Candidates, Index};
+use super::index::{Filed, Guard, Index};
 use super::outline::Outline;
 use super::policies::PolicyInfo;
 use super::principal::{Plans, Principal};
+use super::scene::{LastNow, Needs, Scene};
 use super::schema::Schema;
-use super::scope::Standing;
 use super::verdict::Verdict;
+use super::verification::Verification;
 use super::{ForbidErrors, Revision};
 use crate::model::identity::Serial;
 use crate::model::{Evaluation, Identity, Limits, Question, Refusal, Timestamp};
@@ -26,6 +26,8 @@ use crate::model::{Evaluation, Identity, Limits, Question, Refusal, Timestamp};
 const PRINCIPALS: u64 = 200_000;
 /// What a principal weighs beside the uids of its closure: its entity takes about 6 kB.
 const PRINCIPAL: u64 = 16;
+/// How many places of policies weigh as much as a uid.
+const ROWS: usize = 16;
 /// How many principals are expected; the memory for more is taken when they come.
 const EXPECTED_PRINCIPALS: usize = 256;
 
@@ -45,6 +47,8 @@ pub struct Snapshot {
     pub(super) limits: Limits,
     pub(super) principals: Principals,
     pub(super) last_now: LastNow,
+    /// Where every decision is made both ways.
+    pub(super) verification: Option<Verification>,
 }
 
 /// The principals that were made under this snapshot, by the serial number of their identity:
@@ -57,7 +61,9 @@ struct Weight;
 
 impl Weighter<Serial, Arc<Principal>> for Weight {
     fn weight(&self, _: &Serial, principal: &Arc<Principal>) -> u64 {
-        PRINCIPAL.saturating_add(u64::try_from(principal.sealed.len()).unwrap_or(u64::MAX))
+        PRINCIPAL.saturating_add(
+            u64::try_from(principal.sealed.len() + principal.rows.len() / ROWS).unwrap_or(u64::MAX),
+        )
     }
 }
 
@@ -89,8 +95,13 @@ impl Snapshot {
         now: Timestamp,
     ) -> Result<Evaluation, Refusal> {
         let principal = self.principal(identity)?;
-        let case = Case::judge(self, &principal, question)?;
-        self.decide(&case, now)
+        self.decide(&Case::judge(self, &principal, question)?, now)
+    }
+
+    /// How often the index and the full set of policies came to different evaluations since this was
+    /// asked last: never where `verify_index` is off, and never in a program without faults.
+    pub fn take_differences(&self) -> u64 {
+        self.verification.as_ref().map_or(0, Verification::take_differences)
     }
 
     /// Says of an evaluation under this snapshot who the principal was, which policies determined
@@ -107,7 +118,7 @@ impl Snapshot {
     ) -> Result<Explanation, Refusal> {
         let principal = self.principal(identity)?;
         let case = Case::judge(self, &principal, question)?;
-        let scene = case.scene(now)?;
+        let scene = case.whole_scene(now)?;
         let around = Circumstances { snapshot: self, identity, principal: &principal, case: &case, scene };
         Ok(explain::explanation(&around, evaluation))
     }
@@ -147,7 +158,7 @@ impl Snapshot {
         if let Some(principal) = self.principals.0.get(&identity.serial) {
             return Ok(principal);
         }
-        let principal = Arc::new(self.plans.principal(identity, &self.store)?);
+        let principal = Arc::new(self.plans.principal(identity, &self.store, &self.index)?);
         self.principals.0.insert(identity.serial, Arc::clone(&principal));
         Ok(principal)
     }
@@ -157,36 +168,58 @@ impl Snapshot {
         self.principals.0.remove(&identity.serial);
     }
 
-    /// Decides a case by scopes where that is enough, and asks the engine where it is not.
+    /// Decides a case by scopes where that is enough, and evaluates conditions where it is not.
     pub(super) fn decide(&self, case: &Case<'_>, now: Timestamp) -> Result<Evaluation, Refusal> {
-        let mut verdict = Verdict::default();
-        if let Some(candidates) = case.candidates()
-            && candidates.by_scope(&case.principal(), &case.resource(), &mut verdict)
-        {
-            let (request, entities) = case.build(candidates, now)?;
-            self.ask(candidates, &request, &entities, &mut verdict);
+        let (mut verdict, guarded) = by_scope(case.admitting());
+        if !guarded.is_empty() {
+            let needs = Needs::of(guarded.iter().map(|(_, guard)| *guard));
+            by_conditions(&guarded, &case.scene(&needs, now)?, &mut verdict);
         }
-        Ok(verdict.evaluation(self.forbid_errors))
+        let evaluation = verdict.evaluation(self.forbid_errors);
+        let Some(verification) = &self.verification else { return Ok(evaluation) };
+        let scene = case.scene(&Needs::everything(verification.literals()), now)?;
+        Ok(verification.of_evaluation(&evaluation, &scene, &self.policies, self.forbid_errors))
     }
 
     /// Decides a request in the engine's form.
-    pub(super) fn decide_given(&self, request: &Request, entities: &Entities) -> Evaluation {
-        let mut verdict = Verdict::default();
-        let uids = (request.action(), request.principal(), request.resource());
-        if let (Some(action), Some(principal), Some(resource)) = uids
-            && let Some(candidates) = self.index.candidates(action)
-        {
-            let principal = Standing::new(principal, |uid| entities.is_ancestor_of(uid, principal));
-            let resource = Standing::new(resource, |uid| entities.is_ancestor_of(uid, resource));
-            if candidates.by_scope(&principal, &resource, &mut verdict) {
-                self.ask(candidates, request, entities, &mut verdict);
-            }
-        }
-        verdict.evaluation(self.forbid_errors)
+    pub(super) fn decide_given(&self, scene: &Scene) -> Evaluation {
+        let (mut verdict, guarded) = by_scope(self.admitting_given(scene));
+        by_conditions(&guarded, scene, &mut verdict);
+        let evaluation = verdict.evaluation(self.forbid_errors);
+        let Some(verification) = &self.verification else { return evaluation };
+        verification.of_evaluation(&evaluation, scene, &self.policies, self.forbid_errors)
     }
 
-    fn ask(&self, candidates: &Candidates, request: &Request, entities: &Entities, verdict: &mut Verdict) {
-        let response = Authorizer::new().is_authorized(request, &candidates.conditional, entities);
-        verdict.hear(&response, &self.policies);
+    /// The policies whose scope admits a request in the engine's form, by id.
+    pub(super) fn admitting_given(&self, Scene { request, entities }: &Scene) -> Vec<&Filed> {
+        let uids = (request.principal(), request.action(), request.resource());
+        let (Some(principal), Some(action), Some(resource)) = uids else { return Vec::new() };
+        let ancestors = |uid| entities.ancestors(uid).into_iter().flatten();
+        let principals = self.index.principals.admitting(principal, ancestors(principal));
+        let resources = self.index.resources.admitting(resource, ancestors(resource));
+        self.index.admitting(action, &self.index.rows(&principals), &resources)
+    }
+}
+
+/// What scopes decide, and the policies whose conditions are left.
+fn by_scope(admitting: Vec<&Filed>) -> (Verdict, Vec<(&Filed, &Guard)>) {
+    let mut verdict = Verdict::default();
+    let mut guarded = Vec::new();
+    for policy in admitting {
+        match &policy.guard {
+            None => verdict.applies(policy.effect, &policy.id),
+            Some(guard) => guarded.push((policy, &**guard)),
+        }
+    }
+    (verdict, guarded)
+}
+
+fn by_conditions(guarded: &[(&Filed, &Guard)], scene: &Scene, verdict: &mut Verdict) {
+    for (policy, guard) in guarded {
+        match guard.clauses.hold(&scene.request, &scene.entities) {
+            Ok(true) => verdict.applies(policy.effect, &policy.id),
+            Ok(false) => {}
+            Err(error) => verdict.failed(policy.effect, &policy.id, &error),
+        }
     }
 }

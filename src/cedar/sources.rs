@@ -44,6 +44,10 @@ pub struct Settings {
     pub forbid_errors: ForbidErrors,
     /// How each issuer's claims become principals.
     pub issuers: Vec<Issuer>,
+    /// Whether every decision is also made over all policies, and that one stands. No part of the
+    /// revision: the two are the same.
+    #[serde(skip)]
+    pub verify_index: bool,
 }
 
 /// What a forbid that cannot be evaluated does to a decision.

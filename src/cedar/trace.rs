@@ -7,9 +7,10 @@ use std::sync::Arc;
 use cedar_policy::EntityUid;
 
 use super::case::Case;
-use super::conditions::{Condition, Scene};
+use super::conditions::Condition;
 use super::outline::{Outline, Outlined};
 use super::policies::PolicyInfo;
+use super::scene::Scene;
 use super::scope::Standing;
 use super::scope_parts::standing;
 use super::{Given, Snapshot};
@@ -119,7 +120,7 @@ impl<'a> Tracer<'a> {
         let principal = self.snapshot.principal(identity)?;
         let case = Case::judge(self.snapshot, &principal, question)?;
         let standings = (case.principal(), case.resource());
-        let policies = self.traced(&case.action.uid, &standings.0, &standings.1, || case.scene(now))?;
+        let policies = self.traced(&case.action.uid, &standings.0, &standings.1, || case.whole_scene(now))?;
         let resource_type = self.snapshot.schema.entity_type(&question.resource.type_name)?.name.to_string();
         Ok(Trace { action: Arc::clone(&case.action.name), resource_type, policies })
     }

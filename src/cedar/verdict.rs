@@ -1,12 +1,10 @@
 //! From what each policy did to the decision and its reason.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use cedar_policy::{AuthorizationError, Effect, EvaluationError, PolicyId, Response};
+use cedar_policy::{Effect, EvaluationError};
 
 use super::ForbidErrors;
-use super::policies::PolicyInfo;
 use crate::model::{Decision, Evaluation, PolicyError, PolicyErrorCode, Reason};
 
 /// The policies that applied, and those that failed.
@@ -28,22 +26,13 @@ impl Verdict {
         }
     }
 
-    /// What the engine says of the policies that it was asked about. It names the permits that
-    /// applied only where no forbid did, and nobody needs them there.
-    pub(super) fn hear(&mut self, response: &Response, policies: &HashMap<Arc<str>, PolicyInfo>) {
-        let info = |id: &PolicyId| policies.get(AsRef::<str>::as_ref(id));
-        for applied in response.diagnostics().reason().filter_map(info) {
-            self.applies(applied.effect, &applied.id);
+    /// A policy could not be evaluated.
+    pub(super) fn failed(&mut self, effect: Effect, id: &Arc<str>, error: &EvaluationError) {
+        match effect {
+            Effect::Permit => self.permit_failed = true,
+            Effect::Forbid => self.forbid_failed = true,
         }
-        for AuthorizationError::PolicyEvaluationError(error) in response.diagnostics().errors() {
-            let Some(info) = info(error.policy_id()) else { continue };
-            match info.effect {
-                Effect::Permit => self.permit_failed = true,
-                Effect::Forbid => self.forbid_failed = true,
-            }
-            let (code, text) = (code(error.inner()), error.inner().to_string());
-            self.errors.push(PolicyError { policy: Arc::clone(&info.id), code, text });
-        }
+        self.errors.push(PolicyError { policy: Arc::clone(id), code: code(error), text: error.to_string() });
     }
 
     /// The decision, with its reason: the first that fits, in the order of the contract.

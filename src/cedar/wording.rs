@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use super::level::DEEPEST;
 use super::lexer::{Kind, Token, tokens};
 use super::lint::Rule;
 use crate::model::suggestion::nearest;
@@ -314,6 +315,18 @@ fn others(message: &str) -> Option<Wording> {
         return Some(
             Wording::new(format!("{name} has the character {character}"))
                 .help("it cannot be seen, or is easily taken for another"),
+        );
+    }
+    if message.starts_with("entity literals cannot be dereferenced") {
+        return Some(
+            Wording::new("this looks into an entity that nothing of the request leads to")
+                .help("let the request lead to it: by an attribute, by a group, or by the context"),
+        );
+    }
+    if message.starts_with("this policy requires level ") {
+        return Some(
+            Wording::new(format!("this follows more than {DEEPEST} references in a row"))
+                .help("give what stands at the end to the principal, the resource or the context"),
         );
     }
     let text = message.strip_suffix(" contains mixed scripts")?;

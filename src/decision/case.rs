@@ -37,7 +37,19 @@ impl<'a> Case<'a> {
     }
 
     pub(super) fn evaluate(&self, question: &Question) -> Result<Evaluation, Refusal> {
-        self.snapshot.evaluate(self.identity, question, self.facts.started.wall)
+        let evaluated = self.snapshot.evaluate(self.identity, question, self.facts.started.wall);
+        self.note_differences();
+        evaluated
+    }
+
+    /// Those of requests that run at the same time may be among them: they are counted once all the same.
+    fn note_differences(&self) {
+        let differences = self.snapshot.take_differences();
+        if differences > 0 {
+            self.decider.metrics.index_differences.inc_by(differences);
+            let request_id = self.facts.request_id;
+            tracing::error!(request_id, "the index and the full set of policies differ: the full set stands");
+        }
     }
 
     pub(super) fn explain(

@@ -30,6 +30,8 @@ pub struct Metrics {
     pub latency: Histogram,
     /// Policies that could not be evaluated.
     pub evaluation_errors: Counter,
+    /// Evaluations to which the index and the full set of policies came differently.
+    pub index_differences: Counter,
     /// Requests that were not answered, by code.
     pub refusals: Family<CodeLabels, Counter>,
     /// Tokens that were refused, by class.
@@ -123,6 +125,7 @@ impl Metrics {
             decisions: Family::default(),
             latency: Histogram::new(LATENCY),
             evaluation_errors: Counter::default(),
+            index_differences: Counter::default(),
             refusals: Family::default(),
             token_failures: Family::default(),
             in_flight: Gauge::default(),
@@ -181,6 +184,11 @@ impl Metrics {
             "evaluation_errors",
             "Policies that could not be evaluated",
             self.evaluation_errors.clone(),
+        );
+        r.register(
+            "index_differences",
+            "Decisions to which the index and the full set of policies came differently",
+            self.index_differences.clone(),
         );
         r.register("refusals", "Requests that were not answered, by code", self.refusals.clone());
         r.register("token_failures", "Tokens that were refused, by class", self.token_failures.clone());

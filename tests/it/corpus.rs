@@ -24,8 +24,12 @@ fn cedars_corpus_is_decided_as_cedar_decides_it() {
     for file in files.iter().filter(|file| file.extension().is_some_and(|ending| ending == "jsonl")) {
         for line in std::fs::read_to_string(file).unwrap().lines() {
             let case: Value = serde_json::from_str(line).unwrap();
-            match snapshot(&case) {
-                Ok(snapshot) => requests += replay(&case, &snapshot),
+            match snapshots(&case) {
+                Ok((by_index, both_ways)) => {
+                    requests += replay(&case, &by_index);
+                    replay(&case, &both_ways);
+                    assert_eq!(both_ways.take_differences(), 0, "{}", case["name"]);
+                }
                 Err(findings) => {
                     let findings: Vec<_> = findings.iter().map(ToString::to_string).collect();
                     assert_eq!(case["shouldValidate"], false, "{}: {findings:#?}", case["name"]);
@@ -38,11 +42,12 @@ fn cedars_corpus_is_decided_as_cedar_decides_it() {
     assert!(requests > 3_000, "{requests} requests only");
 }
 
-fn snapshot(case: &Value) -> Result<Arc<Snapshot>, Vec<palisade::model::Finding>> {
+/// The snapshot of a case, and one that compares the index with Cedar's authorizer over everything.
+fn snapshots(case: &Value) -> Result<(Arc<Snapshot>, Arc<Snapshot>), Vec<palisade::model::Finding>> {
     let source = |name: &str, text: &str| Source { path: name.into(), name: name.into(), text: text.into() };
     let links = case.get("template_links").filter(|links| !links.is_null());
     let (policies, links) = legal_ids(case["policies"].as_str().unwrap(), links.map(Value::to_string));
-    let sources = Sources {
+    let mut sources = Sources {
         policies: vec![source("p.cedar", &policies)],
         links: links.map(|links| source("links.json", &links)).into_iter().collect(),
         schema: vec![source("s.cedarschema", case["schema"].as_str().unwrap())],
@@ -50,7 +55,9 @@ fn snapshot(case: &Value) -> Result<Arc<Snapshot>, Vec<palisade::model::Finding>
         settings: Settings { forbid_errors: ForbidErrors::Skip, ..Settings::default() },
     };
     let limits = Limits { policy: 1 << 20, ..Limits::default() };
-    compile(&sources, &limits).map(|compiled| compiled.snapshot)
+    let by_index = compile(&sources, &limits)?.snapshot;
+    sources.settings.verify_index = true;
+    Ok((by_index, compile(&sources, &limits)?.snapshot))
 }
 
 /// Some of the examples have blanks in their `@id`s, which ours may not have.

@@ -35,6 +35,8 @@ mod connections;
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]
+mod differential;
+#[cfg(test)]
 mod docs;
 #[cfg(test)]
 mod evaluation;

@@ -1,6 +1,6 @@
 //! Conditions against Cedar: where they are cut, and that they come to what the policy comes to.
 
-use cedar_policy::{Authorizer, Context, PolicySet};
+use cedar_policy::{Authorizer, Context, Entities, PolicySet, Request};
 use proptest::prelude::*;
 use serde_json::json;
 

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use cedar_policy::{ActionConstraint, EntityUid, EvalResult};
 use serde::Serialize;
 
-use crate::cedar::conditions::{Condition, Scene};
+use crate::cedar::conditions::Condition;
 use crate::cedar::outline::Outlined;
 use crate::cedar::readings::{Reading, Sight, ancestors};
+use crate::cedar::scene::Scene;
 use crate::cedar::scope::Constraint;
 use crate::cedar::scope_parts::{ScopePart, located, written};
 use crate::cedar::statements::ClauseKind;

@@ -8,8 +8,9 @@ use serde::Serialize;
 
 use super::failed_part::FailedPart;
 use super::{Circumstances, ExplainedPolicy, explained_policy};
-use crate::cedar::conditions::{Condition, Scene};
+use crate::cedar::conditions::Condition;
 use crate::cedar::outline::{Outline, Outlined};
+use crate::cedar::scene::Scene;
 use crate::cedar::scope_parts::{ScopePart, standing};
 use crate::model::{Decision, Evaluation};
 

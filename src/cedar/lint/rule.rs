@@ -29,6 +29,8 @@ pub enum Rule {
     UserWritableClaim,
     /// The time of the request, declared as something else.
     ReservedContext,
+    /// A condition that looks into an entity which nothing of the request leads to.
+    UnboundedReach,
     /// Letters of several scripts in one word.
     MixedScripts,
     /// Characters that turn the direction of the text around them.
@@ -43,7 +45,7 @@ pub enum Rule {
 
 impl Rule {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::ShortTypeName,
         Self::OptionalAttribute,
         Self::MissingId,
@@ -55,6 +57,7 @@ impl Rule {
         Self::TokenKind,
         Self::UserWritableClaim,
         Self::ReservedContext,
+        Self::UnboundedReach,
         Self::MixedScripts,
         Self::BidirectionalText,
         Self::ConfusableCharacter,
@@ -98,6 +101,7 @@ impl Rule {
             Self::TokenKind => "token-kind",
             Self::UserWritableClaim => "user-writable-claim",
             Self::ReservedContext => "reserved-context",
+            Self::UnboundedReach => "unbounded-reach",
             Self::MixedScripts => "mixed-scripts",
             Self::BidirectionalText => "bidirectional-text",
             Self::ConfusableCharacter => "confusable-character",
@@ -124,6 +128,7 @@ impl Rule {
             Self::ReservedContext => {
                 "the schema declares `context.now`, which is the server's, with another type than datetime"
             }
+            Self::UnboundedReach => "a condition looks into an entity that nothing of the request leads to",
             Self::MixedScripts => "a string or a name mixes letters of several scripts",
             Self::BidirectionalText => "a string or a name turns the direction of the text around it",
             Self::ConfusableCharacter => "a name has a character that looks like another",
@@ -145,6 +150,7 @@ impl Rule {
             | Self::TokenKind
             | Self::UserWritableClaim
             | Self::ReservedContext
+            | Self::UnboundedReach
             | Self::MixedScripts
             | Self::BidirectionalText
             | Self::ConfusableCharacter

@@ -127,6 +127,18 @@ fn a_policy_wants_an_id() {
 }
 
 #[test]
+fn a_condition_reaches_no_further_than_the_request_leads() {
+    let named = when(r#"when { principal.groups.containsAny(Shop::User::"a".groups) }"#);
+    assert_eq!(found(&named), one("unbounded-reach", r#"Shop::User::"a""#));
+    for bounded in [
+        r#"when { principal == Shop::User::"a" || resource in Shop::Category::"b" }"#,
+        r#"when { resource has owner && resource.owner.groups.contains("a") }"#,
+    ] {
+        assert_eq!(found(&when(bounded)), NOTHING, "{bounded}");
+    }
+}
+
+#[test]
 fn a_policy_that_never_applies_is_said_to_once_and_not_where_an_error_says_more() {
     let scope = r#"@id("a") permit (principal is Shop::User, action == Shop::Action::"updateProduct", resource is Shop::Category);"#;
     assert_eq!(found(scope), one("never-applies", scope));
