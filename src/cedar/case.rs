@@ -133,7 +133,7 @@ impl<'a> Case<'a> {
         }
         match self.described(uid) {
             Some(described) => described.entity(uid.clone(), ancestors).map(Some),
-            None => Ok(self.snapshot.store.entity(uid).cloned()),
+            None => self.snapshot.store.entity(uid),
         }
     }
 

@@ -7,7 +7,7 @@ use cedar_policy::{Entities, Entity, EntityTypeName, EntityUid, RestrictedExpres
 
 use super::ancestry::ancestors;
 use super::claims::{convert, convertible};
-use super::entities::{Store, Supplied};
+use super::entities::{Store, StoredEntity, Supplied};
 use super::hashing::{FastMap, FastSet};
 use super::index::{Index, Row};
 use super::lint::Rule;
@@ -179,19 +179,19 @@ impl Plans {
     ) -> Result<Principal, Refusal> {
         let (plan, kind) = self.plan(identity)?;
         let uid = self.uid(identity)?;
+        let broken = |why: String| Refusal::new(RefusalCode::InvalidToken, why);
         let stored = store.get(&uid);
-        let written = stored.and_then(|stored| stored.written.as_deref());
         let mut attributes = kind.attributes(identity, &plan.issuer)?;
         let mut tags = Expressions::new();
-        if let Some(written) = written {
-            attributes.extend(written.attributes.iter().cloned());
-            tags.extend(written.tags.iter().cloned());
+        if let Some(stored) = stored {
+            attributes.extend(stored.attributes().map_err(broken)?);
+            tags.extend(stored.tags().map_err(broken)?);
         }
         kind.complete(&attributes, identity)?;
 
         let group = |name: &String| plan.group.entity(&plan.issuer.entity_id(name)).map_err(refused);
         let token_groups = identity.groups.iter().map(group).collect::<Result<FastSet<_>, _>>()?;
-        let stored_parents = stored.map(|stored| stored.parents.as_slice()).unwrap_or_default();
+        let stored_parents = stored.map(StoredEntity::parents).unwrap_or_default();
         let parents: Vec<_> = token_groups.iter().chain(stored_parents).cloned().collect();
         let ancestors: FastSet<_> =
             ancestors(&parents, |uid| store.parents(uid)).into_iter().cloned().collect();

@@ -143,6 +143,11 @@ impl Schema {
         self.types.keys().map(ToString::to_string)
     }
 
+    /// The full names of its types and actions.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.type_names().chain(self.actions().map(|action| action.name.to_string())).collect()
+    }
+
     /// All actions that can be asked about.
     pub(super) fn actions(&self) -> impl Iterator<Item = &Arc<Action>> {
         self.action_names.iter().filter(|(name, action)| **name == *action.name).map(|(_, action)| action)
