@@ -19,6 +19,7 @@ mod github;
 mod health;
 mod init;
 mod policy_files;
+mod progress;
 mod render;
 mod repository;
 mod serve;

@@ -15,7 +15,7 @@ pub mod token;
 pub mod value;
 
 pub use decision::{Decision, Evaluation, PolicyError, PolicyErrorCode, Reason};
-pub use finding::{Finding, Fix, Place, Severity};
+pub use finding::{Finding, Fix, Place, Places, Severity};
 pub use identity::{Identity, Kind, Origin, TokenUse};
 pub use issuer::{IdFormat, Issuer, MappedClaim};
 pub use limits::Limits;

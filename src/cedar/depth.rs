@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn the_stack_that_evaluates_carries_it_and_a_small_one_is_found_out() {
-        super::super::compile::on_a_big_stack(|| {
+        super::super::workers::on_a_big_stack(|| {
             assert_eq!(evaluated_on(EVALUATION_STACK - CALLERS), Ok(()));
             assert_eq!(beyond_the_stack(), None);
             let small = evaluated_on(EVALUATION_STACK / 64).unwrap_err();

@@ -51,7 +51,7 @@ pub fn edits(old: &Snapshot, new: &Snapshot) -> Vec<Edit> {
 
 /// What each policy says: its tokens from the effect on and, for a link, what its slots stand for.
 fn meanings(snapshot: &Snapshot) -> BTreeMap<&Arc<str>, Vec<String>> {
-    snapshot.outline.policies.iter().map(|policy| (&policy.id, meaning(policy))).collect()
+    snapshot.outline.policies().iter().map(|policy| (&policy.info.id, meaning(policy))).collect()
 }
 
 fn meaning(policy: &Outlined) -> Vec<String> {
@@ -59,7 +59,7 @@ fn meaning(policy: &Outlined) -> Vec<String> {
     let effect = statement.effect.map_or(statement.span.start, |effect| effect.start);
     let tokens = tokens_in(&policy.written.text, effect..statement.span.end);
     let mut meaning: Vec<_> = tokens.map(|token| token.text.to_owned()).collect();
-    if policy.is_link {
+    if policy.info.template.is_some() {
         meaning.push(written("principal", &policy.scope.principal));
         meaning.push(written("resource", &policy.scope.resource));
     }

@@ -1,6 +1,9 @@
 //! The stored entities: read once, validated, and looked up by what a request can reach.
 
+use std::borrow::Borrow;
 use std::collections::{HashMap, HashSet};
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use cedar_policy::{Entity, EntityTypeName, EntityUid};
 use serde::Deserialize;
@@ -8,11 +11,15 @@ use serde::Deserialize;
 use super::Source;
 use super::ancestry::first_too_deep;
 use super::check::{At, Checker, Form};
+use super::hashing::FastSet;
 use super::json::{self, Part};
+use super::kept::{Keeper, KeptMembers, has_extension, kept_expressions};
+use super::progress::{Progress, Work};
 use super::schema::Schema;
-use super::typed::{Expressions, expressions};
+use super::typed::Expressions;
+use super::workers::on_several;
 use crate::model::value;
-use crate::model::{Finding, Limits, Record, Value};
+use crate::model::{Finding, Limits, Place, Record, Value};
 
 /// How many generations of ancestors stored entities may have: the closure is kept per entity,
 /// and a chain of 1,000 takes 114 MB.
@@ -22,25 +29,26 @@ const STORED_PARENTS: usize = 1_000;
 
 /// Every stored entity by uid.
 #[derive(Debug, Default)]
-pub(super) struct Store(HashMap<EntityUid, StoredEntity>);
+pub(super) struct Store(FastSet<ByUid>);
 
 /// A stored entity with what it leads to.
 #[derive(Debug)]
 pub(super) struct StoredEntity {
-    entity: Entity,
-    pub(super) parents: Vec<EntityUid>,
-    /// Its parents and every entity that its attributes and tags mention.
-    references: Vec<EntityUid>,
-    /// What a token's claims are added to, for entities of a principal's type.
-    pub(super) written: Option<Box<Written>>,
+    uid: EntityUid,
+    attributes: KeptMembers,
+    tags: KeptMembers,
+    /// Every entity that its attributes and tags mention, and then its parents.
+    references: Box<[EntityUid]>,
+    /// How many of them are parents.
+    parents: u32,
+    origin: Origin,
+    /// As the engine takes it, where it takes long to make.
+    made: Option<Box<Entity>>,
 }
 
-/// The attributes and tags of a stored principal, still apart from the entity.
-#[derive(Debug, Clone)]
-pub(super) struct Written {
-    pub(super) attributes: Expressions,
-    pub(super) tags: Expressions,
-}
+/// Found by its uid. On the heap, so that a table with room to grow has no room for entities.
+#[derive(Debug)]
+struct ByUid(Box<StoredEntity>);
 
 /// For each principal type the attributes that tokens supply. An attribute has one source, so
 /// stored principals neither need nor may give them.
@@ -59,83 +67,193 @@ struct WrittenEntity {
     tags: Record,
 }
 
-impl Store {
-    /// Reads all files. The store holds what could be read; the findings say what could not.
+/// What files of stored entities are read under.
+#[derive(Debug)]
+pub(super) struct StoredFiles<'a> {
+    pub(super) schema: &'a Schema,
+    pub(super) supplied: &'a Supplied,
+    pub(super) limits: &'a Limits,
+}
+
+impl StoredFiles<'_> {
+    /// Reads all files, on so many threads. The store holds what could be read; the findings say what
+    /// could not.
+    ///
+    /// # Errors
+    /// A thread stopped in the middle.
     pub(super) fn read(
+        &self,
         sources: &[Source],
-        schema: &Schema,
-        supplied: &Supplied,
-        limits: &Limits,
-    ) -> (Self, Vec<Finding>) {
-        let mut store = Self::default();
-        let mut origins: HashMap<EntityUid, Part<'_>> = HashMap::new();
+        threads: usize,
+        progress: &Progress,
+    ) -> Result<(Store, Vec<Finding>), Vec<Finding>> {
+        progress.begin(Work::Entities, sources.len());
+        let numbered: Vec<_> = (0_u32..).zip(sources).collect();
+        let files = on_several(threads, &numbered, |(number, source)| {
+            let read = self.file(*number, source);
+            progress.one_more();
+            read
+        });
+        let mut store = Store::default();
         let mut findings = Vec::new();
-        for source in sources {
-            let parts = json::parts(source).unwrap_or_else(|finding| {
-                findings.push(finding);
-                Vec::new()
-            });
-            for part in parts {
-                let stored = match read_entity(part, schema, supplied) {
-                    Ok(stored) => stored,
-                    Err(message) => {
-                        findings.push(part.error("entity", message));
-                        continue;
-                    }
-                };
-                let uid = stored.entity.uid();
-                if let Some(first) = origins.get(&uid) {
-                    let (path, place) = (&first.source.path, first.place());
-                    let message = format!(
-                        "`{uid}` is described twice, first at {path}:{}:{}",
-                        place.line, place.column
-                    );
-                    findings.push(part.error("duplicate-entity", message));
-                    continue;
+        let files = files?;
+        store.0.reserve(files.iter().map(|(entities, _)| entities.len()).sum());
+        for (entities, found) in files {
+            findings.extend(found);
+            for stored in entities {
+                match store.get(&stored.0.uid) {
+                    None => drop(store.0.insert(stored)),
+                    Some(first) => findings.extend(twice(&stored.0, first, sources)),
                 }
-                origins.insert(uid.clone(), part);
-                store.0.insert(uid, stored);
             }
         }
-        if store.0.len() > limits.stored_entities
+        if store.0.len() > self.limits.stored_entities
             && let Some(source) = sources.first()
         {
             let message =
-                format!("{} entities are stored, more than {}", store.0.len(), limits.stored_entities);
+                format!("{} entities are stored, more than {}", store.0.len(), self.limits.stored_entities);
             findings.push(
                 Finding::error(&source.path, "too-many-entities", message)
                     .help("raise `limits.stored_entities`"),
             );
         }
-        findings.extend(store.ancestry(&origins));
-        (store, findings)
+        findings.extend(store.ancestry(sources));
+        Ok((store, findings))
     }
 
+    fn entity(
+        &self,
+        part: Part<'_>,
+        origin: Origin,
+        names: &mut HashSet<Arc<str>>,
+    ) -> Result<StoredEntity, String> {
+        let schema = self.schema;
+        let written: WrittenEntity = part.read()?;
+        let uid = reference(&written.uid).ok_or("`uid` is no entity: write {\"type\": …, \"id\": …}")?;
+        let detail = |refusal: crate::model::Refusal| refusal.detail;
+        let declared = schema.entity_type(uid.0).map_err(detail)?;
+        let uid = declared.entity(uid.1).map_err(detail)?;
+        if written.parents.len() > STORED_PARENTS {
+            return Err(format!("`{uid}` has {} parents, more than {STORED_PARENTS}", written.parents.len()));
+        }
+        let supplied = self.supplied.get(&declared.name);
+        if let Some(name) =
+            written.attrs.keys().find(|name| supplied.is_some_and(|supplied| supplied.contains(*name)))
+        {
+            return Err(format!(
+                "`{uid}` gives `{name}`, which its tokens supply: an attribute has one source"
+            ));
+        }
+        let mut checker = Checker::new(schema, Form::Cedar);
+        let elsewhere = |name: &str| supplied.is_some_and(|supplied| supplied.contains(name));
+        let attributes = checker
+            .record(&written.attrs, &declared.attributes, At::Root("attrs"), elsewhere)
+            .map_err(detail)?;
+        let tags = checker.tags(&written.tags, declared, At::Root("tags")).map_err(detail)?;
+        for parent in &written.parents {
+            let (type_name, id) = reference(parent)
+                .ok_or("a member of `parents` is no entity: write {\"type\": …, \"id\": …}")?;
+            checker.parent(declared, type_name, id, At::Root("parents")).map_err(detail)?;
+        }
+        // A parent is mentioned where it is checked, so these are the last.
+        let references: Box<[_]> = checker.mentioned.into();
+        let parents = u32::try_from(written.parents.len()).unwrap_or(u32::MAX);
+        let mut keeper = Keeper::new(names, &references);
+        let lost = "an entity that is mentioned is lost";
+        let (attributes, tags) =
+            (keeper.members(&attributes).ok_or(lost)?, keeper.members(&tags).ok_or(lost)?);
+        let made = None;
+        let mut stored = StoredEntity { uid, attributes, tags, references, parents, origin, made };
+        // The engine takes it, whether or not it is made again for each request.
+        let entity = stored.entity()?;
+        if has_extension(&stored.attributes) || has_extension(&stored.tags) {
+            stored.made = Some(Box::new(entity));
+        }
+        Ok(stored)
+    }
+
+    fn file(&self, number: u32, source: &Source) -> (Vec<ByUid>, Vec<Finding>) {
+        let parts = match json::parts(source) {
+            Ok(parts) => parts,
+            Err(finding) => return (Vec::new(), vec![finding]),
+        };
+        let (mut entities, mut findings) = (Vec::with_capacity(parts.len()), Vec::new());
+        let mut names = HashSet::new();
+        for part in parts {
+            match self.entity(part, Origin::of(number, part), &mut names) {
+                Ok(stored) => entities.push(ByUid(Box::new(stored))),
+                Err(message) => findings.push(part.error("entity", message)),
+            }
+        }
+        (entities, findings)
+    }
+}
+
+/// Where a description stands: of a million entities each has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Origin {
+    file: u32,
+    /// In bytes.
+    offset: u32,
+    length: u32,
+}
+
+impl Origin {
+    fn of(file: u32, part: Part<'_>) -> Self {
+        let bytes = |count| u32::try_from(count).unwrap_or(u32::MAX);
+        Self { file, offset: bytes(part.offset()), length: bytes(part.length()) }
+    }
+
+    fn finding(self, sources: &[Source], code: &'static str, message: impl Into<String>) -> Option<Finding> {
+        let source = sources.get(self.file as usize)?;
+        Some(Finding::error(&source.path, code, message).at(self.place(source)))
+    }
+
+    fn place(self, source: &Source) -> Place {
+        Place::of(&source.text, self.offset as usize, self.length as usize)
+    }
+}
+
+fn twice(second: &StoredEntity, first: &StoredEntity, sources: &[Source]) -> Option<Finding> {
+    let source = sources.get(first.origin.file as usize)?;
+    let place = first.origin.place(source);
+    let message = format!(
+        "`{}` is described twice, first at {}:{}:{}",
+        first.uid, source.path, place.line, place.column
+    );
+    second.origin.finding(sources, "duplicate-entity", message)
+}
+
+impl Store {
     pub(super) fn get(&self, uid: &EntityUid) -> Option<&StoredEntity> {
-        self.0.get(uid)
+        self.0.get(uid).map(|found| &*found.0)
     }
 
     /// What a stored entity stands in by itself.
     pub(super) fn parents(&self, uid: &EntityUid) -> Option<&[EntityUid]> {
-        self.0.get(uid).map(|stored| stored.parents.as_slice())
+        self.get(uid).map(StoredEntity::parents)
     }
 
-    pub(super) fn entity(&self, uid: &EntityUid) -> Option<&Entity> {
-        self.0.get(uid).map(|stored| &stored.entity)
+    /// An entity as the engine takes it.
+    ///
+    /// # Errors
+    /// The engine's words; never for what was judged.
+    pub(super) fn entity(&self, uid: &EntityUid) -> Result<Option<Entity>, String> {
+        self.get(uid).map(StoredEntity::entity).transpose()
     }
 
     /// Its parents and every entity that its attributes and tags mention.
     pub(super) fn references(&self, uid: &EntityUid) -> &[EntityUid] {
-        self.0.get(uid).map_or(&[], |stored| &stored.references)
+        self.get(uid).map_or(&[], |stored| &stored.references)
     }
 
     pub(super) fn contains(&self, uid: &EntityUid) -> bool {
-        self.0.contains_key(uid)
+        self.0.contains(uid)
     }
 
     /// Every uid that is described, or that a description mentions; repeats included.
     pub(super) fn mentioned(&self) -> impl Iterator<Item = &EntityUid> {
-        self.0.iter().flat_map(|(uid, stored)| std::iter::once(uid).chain(&stored.references))
+        self.0.iter().flat_map(|ByUid(stored)| std::iter::once(&stored.uid).chain(&stored.references))
     }
 
     /// A uid and all its stored ancestors.
@@ -143,8 +261,8 @@ impl Store {
         let mut reached = HashSet::new();
         let mut open = vec![uid.clone()];
         while let Some(uid) = open.pop() {
-            if let Some(stored) = self.0.get(&uid).filter(|_| !reached.contains(&uid)) {
-                open.extend(stored.parents.iter().cloned());
+            if let Some(stored) = self.get(&uid).filter(|_| !reached.contains(&uid)) {
+                open.extend(stored.parents().iter().cloned());
             }
             reached.insert(uid);
         }
@@ -153,8 +271,8 @@ impl Store {
 
     /// Everything that the roots lead to, over whatever is stored; the roots themselves and what is not
     /// stored included.
-    pub(super) fn closure(&self, roots: impl IntoIterator<Item = EntityUid>) -> HashSet<EntityUid> {
-        let mut reached = HashSet::new();
+    pub(super) fn closure(&self, roots: impl IntoIterator<Item = EntityUid>) -> FastSet<EntityUid> {
+        let mut reached = FastSet::default();
         let mut open: Vec<EntityUid> = roots.into_iter().collect();
         while let Some(uid) = open.pop() {
             if !reached.contains(&uid) {
@@ -166,49 +284,71 @@ impl Store {
     }
 
     /// The first chain of parents that is too long, or closed to a ring.
-    fn ancestry(&self, origins: &HashMap<EntityUid, Part<'_>>) -> Option<Finding> {
-        let mut uids: Vec<_> = self.0.keys().collect();
-        uids.sort_unstable_by_key(|uid| origins.get(*uid).map(|part| (&part.source.path, part.offset())));
+    fn ancestry(&self, sources: &[Source]) -> Option<Finding> {
+        let mut stored: Vec<_> = self.0.iter().map(|ByUid(stored)| stored).collect();
+        stored.retain(|stored| stored.parents > 0);
+        stored.sort_unstable_by_key(|stored| stored.origin);
+        let uids = stored.into_iter().map(|stored| &stored.uid);
         let too_deep = first_too_deep(uids, |uid| self.parents(uid), STORED_ANCESTRY)?;
         let message = format!(
             "`{too_deep}` has more than {STORED_ANCESTRY} generations of ancestors, or stands in itself"
         );
-        Some(origins.get(too_deep)?.error("ancestry", message))
+        self.get(too_deep)?.origin.finding(sources, "ancestry", message)
     }
 }
 
-fn read_entity(part: Part<'_>, schema: &Schema, supplied: &Supplied) -> Result<StoredEntity, String> {
-    let written: WrittenEntity = part.read()?;
-    let uid = reference(&written.uid).ok_or("`uid` is no entity: write {\"type\": …, \"id\": …}")?;
-    let detail = |refusal: crate::model::Refusal| refusal.detail;
-    let declared = schema.entity_type(uid.0).map_err(detail)?;
-    let uid = declared.entity(uid.1).map_err(detail)?;
-    if written.parents.len() > STORED_PARENTS {
-        return Err(format!("`{uid}` has {} parents, more than {STORED_PARENTS}", written.parents.len()));
+impl StoredEntity {
+    /// What it stands in by itself.
+    pub(super) fn parents(&self) -> &[EntityUid] {
+        let first = self.references.len().saturating_sub(self.parents as usize);
+        self.references.get(first..).unwrap_or_default()
     }
-    let supplied = supplied.get(&declared.name);
-    if let Some(name) =
-        written.attrs.keys().find(|name| supplied.is_some_and(|supplied| supplied.contains(*name)))
-    {
-        return Err(format!("`{uid}` gives `{name}`, which its tokens supply: an attribute has one source"));
+
+    /// Its attributes as the engine takes them; those that tokens supply are none of them.
+    ///
+    /// # Errors
+    /// The engine's words; never for what was judged.
+    pub(super) fn attributes(&self) -> Result<Expressions, String> {
+        kept_expressions(&self.attributes, &self.references)
     }
-    let mut checker = Checker::new(schema, Form::Cedar);
-    let elsewhere = |name: &str| supplied.is_some_and(|supplied| supplied.contains(name));
-    let attributes =
-        checker.record(&written.attrs, &declared.attributes, At::Root("attrs"), elsewhere).map_err(detail)?;
-    let tags = checker.tags(&written.tags, declared, At::Root("tags")).map_err(detail)?;
-    let mut parents = Vec::with_capacity(written.parents.len());
-    for parent in &written.parents {
-        let (type_name, id) =
-            reference(parent).ok_or("a member of `parents` is no entity: write {\"type\": …, \"id\": …}")?;
-        parents.push(checker.parent(declared, type_name, id, At::Root("parents")).map_err(detail)?);
+
+    /// Its tags likewise.
+    ///
+    /// # Errors
+    /// See [`Self::attributes`].
+    pub(super) fn tags(&self) -> Result<Expressions, String> {
+        kept_expressions(&self.tags, &self.references)
     }
-    let (attributes, tags) = (expressions(&attributes)?, expressions(&tags)?);
-    let written = supplied.map(|_| Box::new(Written { attributes: attributes.clone(), tags: tags.clone() }));
-    let entity = Entity::new_with_tags(uid, attributes, parents.iter().cloned(), tags)
-        .map_err(|error| error.to_string())?;
-    Ok(StoredEntity { entity, parents, references: checker.mentioned, written })
+
+    fn entity(&self) -> Result<Entity, String> {
+        if let Some(made) = &self.made {
+            return Ok((**made).clone());
+        }
+        let parents = self.parents().iter().cloned();
+        Entity::new_with_tags(self.uid.clone(), self.attributes()?, parents, self.tags()?)
+            .map_err(|error| error.to_string())
+    }
 }
+
+impl Borrow<EntityUid> for ByUid {
+    fn borrow(&self) -> &EntityUid {
+        &self.0.uid
+    }
+}
+
+impl Hash for ByUid {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.uid.hash(state);
+    }
+}
+
+impl PartialEq for ByUid {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.uid == other.0.uid
+    }
+}
+
+impl Eq for ByUid {}
 
 /// `{"type": …, "id": …}`, or the same in Cedar's `__entity`.
 fn reference(value: &Value) -> Option<(&str, &str)> {

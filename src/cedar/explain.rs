@@ -125,7 +125,7 @@ pub(super) fn explanation(around: &Circumstances<'_>, evaluation: &Evaluation) -
             .policies
             .iter()
             .filter_map(|id| around.snapshot.policies.get(id))
-            .map(explained_policy)
+            .map(|info| explained_policy(info))
             .collect(),
         errors: evaluation.errors.iter().map(error).collect(),
         hints: hints::of_near_misses(around, &near_misses),
@@ -172,7 +172,7 @@ fn explained_policy(info: &PolicyInfo) -> ExplainedPolicy {
         path: Arc::clone(&info.path),
         line: info.place.line,
         column: info.place.column,
-        annotations: info.annotations.clone(),
+        annotations: info.annotations(),
     }
 }
 

@@ -10,13 +10,17 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
-use cedar_policy::{ActionConstraint, Effect, Entity, EntityUid, Policy};
+use cedar_policy::{ActionConstraint, Effect, Entity, EntityUid};
 
 use super::clauses::Clauses;
+use super::hashing::FastMap;
 use super::level::Level;
-use super::policies::Policies;
+use super::policies::{Policies, PolicyInfo};
 use super::schema::{Action, Schema};
 use super::scope::{ConstraintNumber, Constraints, TooMany};
+
+/// As many policies as admit a request where few are for everybody.
+const USUAL: usize = 16;
 
 /// All policies of a snapshot, static and linked, filed under their scopes.
 #[derive(Debug, Default)]
@@ -24,7 +28,7 @@ pub(super) struct Index {
     pub(super) principals: Constraints,
     pub(super) resources: Constraints,
     /// For each action of the schema the numbers of the action constraints that admit it, sorted.
-    actions: HashMap<EntityUid, Box<[ActionNumber]>>,
+    actions: FastMap<EntityUid, Box<[ActionNumber]>>,
     /// Where in `rows` those of each principal constraint are.
     rows_of: Vec<Range<usize>>,
     rows: Vec<Row>,
@@ -76,20 +80,21 @@ impl Index {
     /// They are too many.
     pub(super) fn of(policies: &Policies, schema: &Schema) -> Result<Self, TooMany> {
         let mut filed: Vec<_> = policies.all().collect();
-        filed.sort_unstable_by(|(left, _), (right, _)| left.id.cmp(&right.id));
+        filed.sort_unstable_by(|left, right| left.id.cmp(&right.id));
         let mut index = Self::default();
         let mut actions = HashMap::new();
         let mut placed = Vec::with_capacity(filed.len());
-        for (number, (info, policy)) in (0_u32..).zip(&filed) {
-            let principal = index.principals.number(policy.principal_constraint().into())?;
-            let resource = index.resources.number(policy.resource_constraint().into())?;
-            for action in action_numbers(policy, &mut actions) {
+        for (number, info) in (0_u32..).zip(&filed) {
+            let Some(scope) = &info.scope else { continue };
+            let principal = index.principals.number(scope.principal.clone())?;
+            let resource = index.resources.number(scope.resource.clone())?;
+            for action in action_numbers(&scope.action, &mut actions) {
                 placed.push((principal, action, Entry { resource, policy: number }));
             }
             index.policies.push(Filed {
                 id: Arc::clone(&info.id),
                 effect: info.effect,
-                guard: info.clauses.as_ref().map(|clauses| Box::new(Guard::of(clauses, info.level, policy))),
+                guard: info.clauses.as_ref().map(|clauses| Box::new(Guard::of(clauses, info))),
             });
         }
         if u32::try_from(placed.len()).is_err() {
@@ -113,13 +118,13 @@ impl Index {
 
     /// The policies whose scope admits a request, by id: from the rows of its principal, and the numbers
     /// of the constraints that admit its resource.
-    pub(super) fn admitting(
-        &self,
+    pub(super) fn admitting<'a>(
+        &'a self,
         action: &EntityUid,
         rows: &[Row],
         resources: &[ConstraintNumber],
-    ) -> Vec<&Filed> {
-        let mut found = Vec::new();
+    ) -> impl Iterator<Item = &'a Filed> + use<'a> {
+        let mut found = Vec::with_capacity(USUAL);
         for action in self.actions.get(action).into_iter().flatten() {
             let start = rows.partition_point(|row| row.action < *action);
             for row in rows.iter().skip(start).take_while(|row| row.action == *action) {
@@ -131,7 +136,7 @@ impl Index {
         // One that names several of the action's groups is found once for each.
         found.sort_unstable();
         found.dedup();
-        found.into_iter().filter_map(|policy| self.policies.get(policy as usize)).collect()
+        found.into_iter().filter_map(|policy| self.policies.get(policy as usize))
     }
 
     /// Every policy, by id.
@@ -168,9 +173,8 @@ impl Index {
 }
 
 impl Guard {
-    fn of(clauses: &Arc<Clauses>, level: Level, policy: &Policy) -> Self {
-        let literals = if level == Level::Unbounded { policy.entity_literals() } else { Vec::new() };
-        Self { clauses: Arc::clone(clauses), level, literals }
+    fn of(clauses: &Arc<Clauses>, info: &PolicyInfo) -> Self {
+        Self { clauses: Arc::clone(clauses), level: info.level, literals: info.literals.to_vec() }
     }
 }
 
@@ -182,11 +186,14 @@ enum ActionKey {
     In(EntityUid),
 }
 
-fn action_numbers(policy: &Policy, numbers: &mut HashMap<ActionKey, ActionNumber>) -> BTreeSet<ActionNumber> {
-    let keys = match policy.action_constraint() {
+fn action_numbers(
+    constraint: &ActionConstraint,
+    numbers: &mut HashMap<ActionKey, ActionNumber>,
+) -> BTreeSet<ActionNumber> {
+    let keys = match constraint {
         ActionConstraint::Any => vec![ActionKey::Any],
-        ActionConstraint::Eq(uid) => vec![ActionKey::Equal(uid)],
-        ActionConstraint::In(uids) => uids.into_iter().map(ActionKey::In).collect(),
+        ActionConstraint::Eq(uid) => vec![ActionKey::Equal(uid.clone())],
+        ActionConstraint::In(uids) => uids.iter().cloned().map(ActionKey::In).collect(),
     };
     let number = |key| {
         let next = ActionNumber(u32::try_from(numbers.len()).unwrap_or(u32::MAX));

@@ -37,6 +37,11 @@ impl Part<'_> {
         (self.raw.as_ptr() as usize).saturating_sub(self.source.text.as_ptr() as usize)
     }
 
+    /// In bytes.
+    pub(super) const fn length(self) -> usize {
+        self.raw.len()
+    }
+
     pub(super) fn place(self) -> Place {
         Place::of(&self.source.text, self.offset(), self.raw.len())
     }

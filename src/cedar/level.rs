@@ -2,7 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use cedar_policy::{PolicyId, PolicySet, ValidationError, ValidationMode, ValidationResult, Validator};
+use cedar_policy::{
+    Policy, PolicyId, PolicySet, Template, ValidationError, ValidationMode, ValidationResult, Validator,
+};
+
+mod usual;
+
+pub(super) use usual::is_usual;
 
 /// How many steps from the request's own entities conditions take: the attributes, tags and ancestors of
 /// the principal are one, those of an entity that an attribute names are two.
@@ -20,11 +26,9 @@ pub(super) const DEEPEST: u32 = 8;
 /// What nearly every policy with conditions takes.
 const USUAL: u32 = 1;
 
-/// A strict validation, with what it says of levels apart.
+/// A strict validation, and how deep policies reach.
 #[derive(Debug)]
 pub(super) struct Validated {
-    /// What is wrong with the policies.
-    pub(super) errors: Vec<ValidationError>,
     pub(super) result: ValidationResult,
     /// Where policies that no level bounds leave the bounds.
     pub(super) unbounded: Vec<ValidationError>,
@@ -33,17 +37,20 @@ pub(super) struct Validated {
 }
 
 impl Validated {
-    /// Validates policies and templates, and finds how deep they reach.
-    pub(super) fn of(policies: &PolicySet, validator: &Validator) -> Self {
-        let result = validator.validate_with_level(policies, ValidationMode::Strict, USUAL);
-        let mut validated =
-            Self { errors: Vec::new(), result, unbounded: Vec::new(), levels: HashMap::new() };
-        let (beyond, errors): (Vec<_>, Vec<_>) =
-            validated.result.validation_errors().cloned().partition(is_of_levels);
-        validated.errors = errors;
-        if !beyond.is_empty() {
-            let ids = beyond.iter().map(|error| error.policy_id().clone()).collect();
-            validated.look_deeper(policies, &ids, validator);
+    /// Validates policies and templates, and finds how deep they reach; those that `is_usual` knows take one
+    /// step.
+    pub(super) fn of(
+        policies: &PolicySet,
+        validator: &Validator,
+        is_usual: impl Fn(&PolicyId) -> bool,
+    ) -> Self {
+        let result = validator.validate(policies, ValidationMode::Strict);
+        let mut validated = Self { result, unbounded: Vec::new(), levels: HashMap::new() };
+        let statements = policies.policies().filter(|policy| policy.is_static()).map(Policy::id);
+        let statements = statements.chain(policies.templates().map(Template::id));
+        let others: HashSet<_> = statements.filter(|id| !is_usual(id)).cloned().collect();
+        if !others.is_empty() {
+            validated.look_deeper(&only(policies, &others), validator);
         }
         validated
     }
@@ -53,43 +60,36 @@ impl Validated {
         self.levels.get(id).copied().unwrap_or(Level::Bounded(USUAL))
     }
 
-    /// The deepest level first: what that does not bound, no other does.
-    fn look_deeper(&mut self, policies: &PolicySet, ids: &HashSet<PolicyId>, validator: &Validator) {
-        let deeper = only(policies, ids);
-        let strict = validator.validate(&deeper, ValidationMode::Strict);
-        // What is of levels by its kind, and is found without them, is an error of its own.
-        let own: Vec<_> = strict.validation_errors().filter(|error| is_of_levels(error)).cloned().collect();
-        self.errors.extend(own);
-        let at = |level| validator.validate_with_level(&deeper, ValidationMode::Strict, level);
-        self.unbounded =
-            at(DEEPEST).validation_errors().filter(|error| is_of_levels(error)).cloned().collect();
-        let unbounded: HashSet<_> = self.unbounded.iter().map(ValidationError::policy_id).collect();
-        self.levels = ids
-            .iter()
-            .map(|id| {
-                let level = if unbounded.contains(id) { Level::Unbounded } else { Level::Bounded(DEEPEST) };
-                (id.clone(), level)
-            })
-            .collect();
-        if self.levels.values().all(|level| *level == Level::Unbounded) {
+    /// Of those that go beyond the usual level, the deepest is tried first: what that does not bound, no
+    /// other does.
+    fn look_deeper(&mut self, policies: &PolicySet, validator: &Validator) {
+        let beyond = |policies: &PolicySet, level| -> Vec<ValidationError> {
+            let result = validator.validate_with_level(policies, ValidationMode::Strict, level);
+            result.validation_errors().filter(|error| is_of_levels(error)).cloned().collect()
+        };
+        let ids = |errors: &[ValidationError]| -> HashSet<PolicyId> {
+            errors.iter().map(|error| error.policy_id().clone()).collect()
+        };
+        let deeper = ids(&beyond(policies, USUAL));
+        if deeper.is_empty() {
             return;
         }
-        for level in (USUAL + 1..DEEPEST).rev() {
-            let result = at(level);
-            let beyond: HashSet<_> = result
-                .validation_errors()
-                .filter(|error| is_of_levels(error))
-                .map(ValidationError::policy_id)
-                .collect();
-            for (_, found) in self.levels.iter_mut().filter(|(id, _)| !beyond.contains(id)) {
-                *found = Level::Bounded(level);
-            }
+        let policies = only(policies, &deeper);
+        self.unbounded = beyond(&policies, DEEPEST);
+        let unbounded = ids(&self.unbounded);
+        let bounded: HashSet<_> = deeper.difference(&unbounded).cloned().collect();
+        self.levels.extend(unbounded.into_iter().map(|id| (id, Level::Unbounded)));
+        self.levels.extend(bounded.iter().map(|id| (id.clone(), Level::Bounded(DEEPEST))));
+        let policies = only(&policies, &bounded);
+        for level in (USUAL + 1..DEEPEST).rev().take_while(|_| !bounded.is_empty()) {
+            let still = ids(&beyond(&policies, level));
+            self.levels.extend(bounded.difference(&still).map(|id| (id.clone(), Level::Bounded(level))));
         }
     }
 }
 
-/// Whether an error is about levels alone. Of some expressions Cedar says that it should never have come
-/// to judge their level.
+/// Whether an error is about levels. Of some expressions Cedar says that it should never have come to judge
+/// their level.
 fn is_of_levels(error: &ValidationError) -> bool {
     matches!(
         error,
@@ -112,69 +112,4 @@ fn only(policies: &PolicySet, ids: &HashSet<PolicyId>) -> PolicySet {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::str::FromStr as _;
-
-    use cedar_policy::Schema;
-
-    use super::*;
-
-    const SCHEMA: &str = "
-        entity Group in [Group] = { lead: User };
-        entity User in [Group] = { boss: User, name: String, home: { at: Group } };
-        action act appliesTo { principal: User, resource: User, context: { by: User } };";
-
-    fn validated(conditions: &str) -> (Level, Validated) {
-        let text = format!("permit (principal, action, resource) {conditions};");
-        let policies = PolicySet::from_str(&text).unwrap();
-        let (schema, _) = Schema::from_cedarschema_str(SCHEMA).unwrap();
-        let validated = Validated::of(&policies, &Validator::new(schema));
-        (validated.level(policies.policies().next().unwrap().id()), validated)
-    }
-
-    fn level(conditions: &str) -> Level {
-        let (level, validated) = validated(conditions);
-        assert!(validated.errors.is_empty(), "{conditions}: {:?}", validated.errors);
-        level
-    }
-
-    #[test]
-    fn a_level_is_how_many_references_are_followed() {
-        assert_eq!(level(r#"when { principal.name == "a" && resource in Group::"b" }"#), Level::Bounded(1));
-        assert_eq!(
-            level(r#"when { principal.home.at == Group::"b" }"#),
-            Level::Bounded(1),
-            "records count not"
-        );
-        assert_eq!(level("when { context.by.name == resource.name }"), Level::Bounded(1));
-        assert_eq!(level(r#"when { principal.home.at in Group::"b" }"#), Level::Bounded(2));
-        for steps in 2..DEEPEST {
-            let bosses = ".boss".repeat(steps as usize - 1);
-            assert_eq!(
-                level(&format!("unless {{ context.by{bosses}.name == \"a\" }}")),
-                Level::Bounded(steps)
-            );
-        }
-    }
-
-    #[test]
-    fn what_no_level_bounds_is_known_with_its_place() {
-        let bosses = ".boss".repeat(DEEPEST as usize);
-        for conditions in [
-            r#"when { User::"root".name == principal.name }"#.to_owned(),
-            r#"when { (if context.by.name == "a" then principal else User::"root") in Group::"b" }"#
-                .to_owned(),
-            format!("when {{ principal{bosses}.name == \"a\" }}"),
-        ] {
-            let (level, validated) = validated(&conditions);
-            assert_eq!((level, validated.errors.len()), (Level::Unbounded, 0), "{conditions}");
-            assert!(!validated.unbounded.is_empty());
-        }
-    }
-
-    #[test]
-    fn what_is_wrong_is_wrong_at_any_level() {
-        let (_, validated) = validated(r#"when { principal.nme == User::"root".name }"#);
-        assert_eq!(validated.errors.len(), 1, "{:?}", validated.errors);
-    }
-}
+mod tests;

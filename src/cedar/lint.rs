@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::compile::{Compiled, Parts, on_a_big_stack, sorted, within_limits};
+use super::compile::{Compiled, Compiler, sorted};
+use super::parts::Parts;
 use super::principal::user_writable;
+use super::progress::{Progress, Work};
 use super::{Snapshot, Sources};
 use crate::model::{Finding, Limits, Place};
 
@@ -67,15 +69,27 @@ pub struct Checked {
 
 /// Compiles, and lints what could be read. Blocks until it is done.
 pub fn check(sources: &Sources, limits: &Limits, project: &Project) -> Checked {
-    let checked = within_limits(sources, limits).and_then(|()| {
-        on_a_big_stack(|| Ok(check_here(Parts::read(sources, limits)?, sources, limits, project)))
-    });
+    check_with(&Compiler::default(), sources, limits, project)
+}
+
+/// The same with a compiler that says how far it is.
+pub fn check_with(compiler: &Compiler, sources: &Sources, limits: &Limits, project: &Project) -> Checked {
+    let progress = compiler.progress();
+    let checked = compiler
+        .with_parts(sources, limits, true, |parts| Ok(check_here(parts, sources, limits, project, progress)));
     checked.unwrap_or_else(|findings| Checked { findings, ..Checked::default() })
 }
 
-fn check_here(parts: Parts, sources: &Sources, limits: &Limits, project: &Project) -> Checked {
+fn check_here(
+    parts: Parts,
+    sources: &Sources,
+    limits: &Limits,
+    project: &Project,
+    progress: &Progress,
+) -> Checked {
+    progress.begin(Work::Lint, parts.policies.infos.len());
     let mut found = lint(&parts, sources, project);
-    let (snapshot, compiled) = match parts.compiled(sources, limits) {
+    let (snapshot, compiled) = match parts.compiled(sources, limits, progress) {
         Ok(Compiled { snapshot, warnings }) => (Some(snapshot), warnings),
         Err(findings) => (None, findings),
     };

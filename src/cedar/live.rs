@@ -21,9 +21,10 @@ pub fn channel(first: Arc<Snapshot>) -> (Publisher, Snapshots) {
 }
 
 impl Publisher {
-    /// Puts a snapshot in force. Decisions that run finish under the one they took.
-    pub fn publish(&self, snapshot: Arc<Snapshot>) {
-        self.0.store(snapshot);
+    /// Puts a snapshot in force, and gives the one before: decisions that run finish under it. Freeing a
+    /// large one takes long, so whoever has it last should have the time.
+    pub fn publish(&self, snapshot: Arc<Snapshot>) -> Arc<Snapshot> {
+        self.0.swap(snapshot)
     }
 
     /// The snapshot in force.

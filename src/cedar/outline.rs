@@ -4,30 +4,28 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use cedar_policy::{Effect, PolicySet};
-
 use super::Source;
-use super::compile::on_a_big_stack;
 use super::conditions::{Condition, conditions};
 use super::policies::{Policies, PolicyInfo};
+use super::policy_file::PolicyFile;
 use super::scope_parts::ScopeParts;
 use super::statements::{self, PolicyText};
+use super::workers::on_a_big_stack;
 use crate::model::{Finding, Place};
 
-/// The policies in the order of their texts; links where the text of their template is.
+/// The policies in the order of their texts; links where the text of their template is. Put together when
+/// somebody first asks: a service that nobody asks for explanations has no use for it.
 #[derive(Debug, Default)]
 pub(super) struct Outline {
-    pub(super) policies: Vec<Outlined>,
+    files: Vec<Arc<PolicyFile>>,
+    policies: OnceLock<Vec<Outlined>>,
 }
 
 /// A policy, static or linked.
 #[derive(Debug)]
 pub(super) struct Outlined {
-    pub(super) id: Arc<str>,
-    pub(super) effect: Effect,
+    pub(super) info: Arc<PolicyInfo>,
     pub(super) scope: ScopeParts,
-    /// Whether it is a link: then its text has slots, and is that of other links too.
-    pub(super) is_link: bool,
     pub(super) written: Arc<Written>,
 }
 
@@ -43,24 +41,34 @@ pub(super) struct Written {
 }
 
 impl Outline {
-    /// Puts together what is known of policies that compile.
-    pub(super) fn of(policies: &Policies, sources: &[Source]) -> Self {
-        let texts: HashMap<&str, &Arc<str>> =
-            sources.iter().map(|source| (&*source.path, &source.text)).collect();
-        let mut templates: HashMap<&str, Arc<Written>> = HashMap::new();
-        let outlined = policies.infos.values().filter_map(|info| {
-            let template = info.template.as_deref().and_then(|id| policies.info(id));
-            let written = match template {
-                Some(template) => Arc::clone(
-                    templates.entry(&template.id).or_insert(Arc::new(Written::of(template, &texts)?)),
-                ),
-                None => Arc::new(Written::of(info, &texts)?),
-            };
-            Outlined::of(info, &policies.set, written)
+    /// Of policies that compile.
+    pub(super) fn of(policies: &Policies) -> Self {
+        Self { files: policies.files.clone(), policies: OnceLock::new() }
+    }
+
+    /// All of them.
+    pub(super) fn policies(&self) -> &[Outlined] {
+        self.policies.get_or_init(|| self.outlined())
+    }
+
+    fn outlined(&self) -> Vec<Outlined> {
+        let templates = self.files.iter().flat_map(|file| {
+            file.templates.iter().map(|(info, _)| (&*info.id, Arc::new(Written::of(info, &file.source))))
         });
-        let mut outlined: Vec<_> = outlined.collect();
+        let templates: HashMap<&str, Arc<Written>> = templates.collect();
+        let of_file = |file: &PolicyFile| {
+            let outlined = |info: &Arc<PolicyInfo>| {
+                let written = match &info.template {
+                    Some(template) => Arc::clone(templates.get(&**template)?),
+                    None => Arc::new(Written::of(info, &file.source)),
+                };
+                Some(Outlined { info: Arc::clone(info), scope: (**info.scope.as_ref()?).clone(), written })
+            };
+            file.policies.iter().filter_map(outlined).collect::<Vec<_>>()
+        };
+        let mut outlined: Vec<_> = self.files.iter().flat_map(|file| of_file(file)).collect();
         outlined.sort_unstable_by(|left: &Outlined, right| left.order().cmp(&right.order()));
-        Self { policies: outlined }
+        outlined
     }
 
     /// Sees to it that the conditions of these policies are parsed. Blocks until it is done.
@@ -83,19 +91,8 @@ impl Outline {
 }
 
 impl Outlined {
-    fn of(info: &PolicyInfo, set: &PolicySet, written: Arc<Written>) -> Option<Self> {
-        let policy = set.policy(&cedar_policy::PolicyId::new(&*info.id))?;
-        Some(Self {
-            id: Arc::clone(&info.id),
-            effect: info.effect,
-            scope: ScopeParts::of(policy),
-            is_link: info.template.is_some(),
-            written,
-        })
-    }
-
     fn order(&self) -> (&str, usize, &str) {
-        (&self.written.path, self.written.place.offset, &self.id)
+        (&self.written.path, self.written.place.offset, &self.info.id)
     }
 
     /// Its conditions in the order of their evaluation; nothing before they are parsed.
@@ -105,9 +102,9 @@ impl Outlined {
 }
 
 impl Written {
-    fn of(info: &PolicyInfo, texts: &HashMap<&str, &Arc<str>>) -> Option<Self> {
-        let text = Arc::clone(texts.get(&*info.path)?);
-        Some(Self { path: Arc::clone(&info.path), text, place: info.place, conditions: OnceLock::new() })
+    fn of(info: &PolicyInfo, source: &Source) -> Self {
+        let (path, text) = (Arc::clone(&source.path), Arc::clone(&source.text));
+        Self { path, text, place: info.place, conditions: OnceLock::new() }
     }
 
     /// Whether its conditions are parsed.

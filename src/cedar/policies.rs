@@ -1,58 +1,47 @@
-//! The policy texts as one set: parsed file by file, with stable ids, places and links.
+//! The policies of all files as one set: each file compiled by itself, ids unique among all.
 
 use std::collections::{BTreeMap, HashMap};
-use std::str::FromStr;
 use std::sync::Arc;
 
-use cedar_policy::{Effect, EntityUid, Policy, PolicyId, PolicySet, SlotId};
-use serde::Deserialize;
+use cedar_policy::{Effect, EntityUid, Policy, PolicySet, PolicySetError};
 
-use super::Source;
 use super::clauses::Clauses;
-use super::findings;
-use super::ids::{BadId, policy_id};
-use super::json::{self, Part};
-use super::level::{Level, Validated};
-use super::statements::{self, PolicyText};
-use crate::model::suggestion::did_you_mean;
+use super::level::Level;
+use super::links::Templates;
+use super::policy_file::PolicyFile;
+use super::scope_parts::ScopeParts;
 use crate::model::{Finding, Place};
 
-/// All policies and templates, and where each comes from.
+/// All policies and templates.
 #[derive(Debug, Default)]
 pub(super) struct Policies {
-    pub(super) set: PolicySet,
+    /// Files of policies, and then those of links.
+    pub(super) files: Vec<Arc<PolicyFile>>,
     /// Static policies and links, by id.
-    pub(super) infos: HashMap<Arc<str>, PolicyInfo>,
+    pub(super) infos: HashMap<Arc<str>, Arc<PolicyInfo>>,
     /// Templates, by id.
-    templates: HashMap<Arc<str>, PolicyInfo>,
+    templates: HashMap<Arc<str>, Arc<PolicyInfo>>,
 }
 
-/// What is known of a policy beside what Cedar evaluates.
-#[derive(Debug, Clone)]
+/// What is known of a policy, once it is compiled.
+#[derive(Debug)]
 pub(super) struct PolicyInfo {
     pub(super) id: Arc<str>,
     pub(super) effect: Effect,
     pub(super) path: Arc<str>,
     pub(super) place: Place,
-    pub(super) annotations: BTreeMap<String, String>,
+    /// Names and values, in the order of the text.
+    pub(super) annotations: Arc<[(Box<str>, Box<str>)]>,
     /// The id of the template, for a link.
     pub(super) template: Option<Arc<str>>,
+    /// None for a template.
+    pub(super) scope: Option<Box<ScopeParts>>,
     /// Its conditions, where it has any.
     pub(super) clauses: Option<Arc<Clauses>>,
     /// How deep those reach into entities.
     pub(super) level: Level,
-}
-
-/// A link in the format of Cedar's command line (`-k`).
-#[derive(Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "a link: {\"template_id\": …, \"link_id\": …, \"args\": {\"?principal\": …}}"
-)]
-struct WrittenLink {
-    template_id: String,
-    link_id: String,
-    args: BTreeMap<String, String>,
+    /// The entities that it names, where its conditions could look into those.
+    pub(super) literals: Box<[EntityUid]>,
 }
 
 impl PolicyInfo {
@@ -63,187 +52,83 @@ impl PolicyInfo {
             Effect::Forbid => "forbid",
         }
     }
+
+    /// By their names; of two with one name the later.
+    pub(super) fn annotations(&self) -> BTreeMap<String, String> {
+        self.annotations.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
+    }
 }
 
 impl Policies {
-    /// Parses every file on its own, so that every place stays one of its own text.
-    pub(super) fn read(policies: &[Source], links: &[Source]) -> (Self, Vec<Finding>) {
-        let mut read = Self::default();
-        let mut found = Vec::new();
-        for source in policies {
-            match PolicySet::from_str(&source.text) {
-                Ok(set) => found.extend(read.add_file(source, &set)),
-                Err(errors) => found.extend(findings::from_diagnostic(source, "syntax", &errors)),
+    /// Takes a file in. Of two policies with one id the first counts, and the other is a finding.
+    pub(super) fn add(&mut self, file: Arc<PolicyFile>, found: &mut Vec<Finding>) {
+        found.extend(file.found.iter().cloned());
+        let templates = file.templates.iter().map(|(info, _)| (info, true));
+        let mut infos: Vec<_> = file.policies.iter().map(|info| (info, false)).chain(templates).collect();
+        infos.sort_by_key(|(info, _)| info.place.offset);
+        for (info, is_template) in infos {
+            if let Some(first) = self.info(&info.id) {
+                found.push(duplicate(&info.path, &info.id, info.place, first));
+                continue;
             }
+            let into = if is_template { &mut self.templates } else { &mut self.infos };
+            into.insert(Arc::clone(&info.id), Arc::clone(info));
         }
-        for source in links {
-            found.extend(read.add_links(source));
-        }
-        (read, found)
-    }
-
-    /// Every static policy and every link.
-    pub(super) fn all(&self) -> impl Iterator<Item = (&PolicyInfo, &Policy)> {
-        let policy = |info: &PolicyInfo| self.set.policy(&PolicyId::new(&*info.id));
-        self.infos.values().filter_map(move |info| Some((info, policy(info)?)))
-    }
-
-    /// Tells policies and templates how deep they reach.
-    pub(super) fn set_levels(&mut self, validated: &Validated) {
-        for info in self.infos.values_mut().chain(self.templates.values_mut()) {
-            let written = info.template.as_ref().unwrap_or(&info.id);
-            info.level = match &info.clauses {
-                Some(_) => validated.level(&PolicyId::new(&**written)),
-                None => Level::Bounded(0),
-            };
-        }
+        self.files.push(file);
     }
 
     /// Where a policy or template stands.
-    pub(super) fn info(&self, id: &str) -> Option<&PolicyInfo> {
+    pub(super) fn info(&self, id: &str) -> Option<&Arc<PolicyInfo>> {
         self.infos.get(id).or_else(|| self.templates.get(id))
     }
 
-    fn add_file(&mut self, source: &Source, set: &PolicySet) -> Vec<Finding> {
-        let texts = statements::policies(&source.text);
-        let mut found = Vec::new();
-        // Cedar numbers static policies and templates together, in the order of the text.
-        let mut numbers: Vec<_> = set.policies().map(|policy| (number(policy.id()), false)).collect();
-        numbers.extend(set.templates().map(|template| (number(template.id()), true)));
-        numbers.sort_unstable();
-        for (number, is_template) in numbers {
-            let Some(text) = number.and_then(|number| texts.get(number)) else {
-                found.push(Finding::error(
-                    &source.path,
-                    "internal",
-                    "a policy could not be found again in its own text",
-                ));
-                continue;
-            };
-            let place = place(source, text);
-            let ordinal = number.unwrap_or_default() + 1;
-            let id = match policy_id(&source.name, ordinal, text.annotation("id").map(|id| id.value.as_str()))
-            {
-                Ok(id) => Arc::<str>::from(id),
-                Err(error) => {
-                    found.push(
-                        Finding::error(&source.path, BadId::CODE, error.to_string())
-                            .at(place)
-                            .help(BadId::HELP),
-                    );
-                    continue;
-                }
-            };
-            if let Some(first) = self.info(&id) {
-                found.push(duplicate(&source.path, &id, place, first));
-                continue;
-            }
-            let written = PolicyId::new(format!("policy{}", ordinal - 1));
-            let clauses = match Clauses::of(&source.text, text) {
-                Ok(clauses) => clauses.map(Arc::new),
-                Err(error) => {
-                    let message = format!("its conditions could not be read a second time: {error}");
-                    found.push(Finding::error(&source.path, "internal", message).at(place));
-                    continue;
-                }
-            };
-            let info = |effect| PolicyInfo {
-                id: Arc::clone(&id),
-                effect,
-                path: Arc::clone(&source.path),
-                place,
-                annotations: annotations(text),
-                template: None,
-                clauses: clauses.clone(),
-                level: Level::Unbounded,
-            };
-            let added = if let Some(template) = set.template(&written).filter(|_| is_template) {
-                self.templates.insert(Arc::clone(&id), info(template.effect()));
-                self.set.add_template(template.new_id(PolicyId::new(&*id)))
-            } else if let Some(policy) = set.policy(&written) {
-                self.infos.insert(Arc::clone(&id), info(policy.effect()));
-                self.set.add(policy.new_id(PolicyId::new(&*id)))
-            } else {
-                Ok(())
-            };
-            if let Err(error) = added {
-                found.push(Finding::error(&source.path, "policy", error.to_string()).at(place));
-            }
-        }
-        found
+    /// Every static policy and every link.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<PolicyInfo>> {
+        self.infos.values()
     }
 
-    fn add_links(&mut self, source: &Source) -> Vec<Finding> {
-        match json::parts(source) {
-            Ok(parts) => parts.into_iter().filter_map(|part| self.add_link(part).err()).collect(),
-            Err(finding) => vec![finding],
-        }
+    /// The same as Cedar reads them, in the order of the files; nothing where that was not kept.
+    pub(super) fn parsed(&self) -> impl Iterator<Item = (&Arc<PolicyInfo>, &Policy)> {
+        let all = self.files.iter().flat_map(|file| file.policies.iter().zip(&file.parsed));
+        all.filter(|(info, _)| self.counts(info))
     }
 
-    fn add_link(&mut self, part: Part<'_>) -> Result<(), Finding> {
-        let error = |message: String| part.error("link", message);
-        let link: WrittenLink = part.read().map_err(error)?;
-        let Some(template) = self.templates.get(link.template_id.as_str()).cloned() else {
-            let known = self.templates.keys().map(|id| &**id);
-            return Err(error(format!(
-                "there is no template `{}`{}",
-                link.template_id,
-                did_you_mean(&link.template_id, known)
-            )));
-        };
-        let id: Arc<str> = policy_id(&part.source.name, 0, Some(&link.link_id))
-            .map_err(|bad| error(bad.to_string()).help(BadId::HELP))?
-            .into();
-        if let Some(first) = self.info(&id) {
-            return Err(duplicate(&part.source.path, &id, part.place(), first));
+    /// The same as one set; empty where they were not kept.
+    ///
+    /// # Errors
+    /// The engine's; never for policies that compile.
+    pub(super) fn whole_set(&self) -> Result<PolicySet, PolicySetError> {
+        let mut set = PolicySet::new();
+        for (_, template) in self.files.iter().flat_map(|file| &file.templates) {
+            set.add_template(template.clone())?;
         }
-        let mut slots = HashMap::new();
-        for (slot, uid) in &link.args {
-            let slot = match slot.as_str() {
-                "?principal" => SlotId::principal(),
-                "?resource" => SlotId::resource(),
-                other => {
-                    return Err(error(format!(
-                        "`{other}` is no slot: there are `?principal` and `?resource`"
-                    )));
-                }
-            };
-            let uid = EntityUid::from_str(uid)
-                .map_err(|_| error(format!("`{uid}` is no entity")).help("write `Shop::User::\"id\"`"))?;
-            slots.insert(slot, uid);
+        for (_, policy) in self.parsed() {
+            // A set takes no linked policy: it wants to link again.
+            match (policy.template_id(), policy.template_links()) {
+                (Some(template), Some(slots)) => set.link(template.clone(), policy.id().clone(), slots)?,
+                _ => set.add(policy.clone())?,
+            }
         }
-        self.set
-            .link(PolicyId::new(&*template.id), PolicyId::new(&*id), slots)
-            .map_err(|cause| error(findings::plain(&cause.to_string())))?;
-        let info = PolicyInfo {
-            id: Arc::clone(&id),
-            path: Arc::clone(&part.source.path),
-            place: part.place(),
-            template: Some(Arc::clone(&template.id)),
-            ..template
-        };
-        self.infos.insert(id, info);
-        Ok(())
+        Ok(set)
+    }
+
+    /// What can be linked to.
+    pub(super) fn templates(&self) -> Templates<'_> {
+        let all = self.files.iter().flat_map(|file| &file.templates);
+        all.filter(|(info, _)| self.counts(info)).map(|(info, parsed)| (&*info.id, (info, parsed))).collect()
+    }
+
+    /// Whether its id is its own.
+    fn counts(&self, info: &Arc<PolicyInfo>) -> bool {
+        self.info(&info.id).is_some_and(|counting| Arc::ptr_eq(counting, info))
     }
 }
 
-fn annotations(text: &PolicyText) -> BTreeMap<String, String> {
-    text.annotations.iter().map(|annotation| (annotation.name.clone(), annotation.value.clone())).collect()
-}
-
-fn duplicate(path: &Arc<str>, id: &str, place: Place, first: &PolicyInfo) -> Finding {
+/// What is wrong with a second policy of one id.
+pub(super) fn duplicate(path: &Arc<str>, id: &str, place: Place, first: &PolicyInfo) -> Finding {
     let message = format!(
         "the id `{id}` is taken by the policy at {}:{}:{}",
         first.path, first.place.line, first.place.column
     );
     Finding::error(path, "duplicate-id", message).at(place).help("give one of them another `@id`")
-}
-
-fn place(source: &Source, text: &PolicyText) -> Place {
-    Place::of(&source.text, text.span.start, text.span.len())
-}
-
-/// The `n` of Cedar's `policy<n>`.
-fn number(id: &PolicyId) -> Option<usize> {
-    AsRef::<str>::as_ref(id).strip_prefix("policy")?.parse().ok()
 }

@@ -11,7 +11,7 @@ use super::scope::{Constraint, Standing};
 use super::statements::PolicyText;
 
 /// The scope of one policy, the slots of a link filled in.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct ScopeParts {
     pub(super) principal: Constraint,
     pub(super) action: ActionConstraint,

@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 
 use crate::model::Issuer;
 
@@ -61,6 +61,9 @@ pub enum ForbidErrors {
     Skip,
 }
 
+/// The SHA-256 of some texts with their names.
+pub(super) type Digest = [u8; 32];
+
 /// The digest of everything that a decision was made under: `sha256:` and 64 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revision(Arc<str>);
@@ -68,22 +71,18 @@ pub struct Revision(Arc<str>);
 impl Sources {
     /// The digest of every path and text, and of the settings. The order of the files does not matter.
     pub fn revision(&self) -> Revision {
+        self.revision_with(&self.entities_digest())
+    }
+
+    /// The same where the digest of the stored entities is known: they are the most of it.
+    pub(super) fn revision_with(&self, entities: &Digest) -> Revision {
         let mut digest = Sha256::new();
-        for (kind, sources) in [
-            ("policies", &self.policies),
-            ("links", &self.links),
-            ("schema", &self.schema),
-            ("entities", &self.entities),
-        ] {
-            let mut sources: Vec<_> = sources.iter().collect();
-            sources.sort_unstable_by_key(|source| &source.name);
-            field(&mut digest, kind);
-            digest.update(u64::try_from(sources.len()).unwrap_or(u64::MAX).to_be_bytes());
-            for source in sources {
-                field(&mut digest, &source.name);
-                field(&mut digest, &source.text);
-            }
+        for (kind, sources) in
+            [("policies", &self.policies), ("links", &self.links), ("schema", &self.schema)]
+        {
+            list(&mut digest, kind, sources);
         }
+        digest.update(entities);
         field(&mut digest, &serde_json::to_string(&self.settings).unwrap_or_default());
         let mut text = "sha256:".to_owned();
         for byte in digest.finalize() {
@@ -111,6 +110,15 @@ impl Sources {
     }
 }
 
+impl Sources {
+    /// The digest of the stored entities alone.
+    pub(super) fn entities_digest(&self) -> Digest {
+        let mut digest = Sha256::new();
+        list(&mut digest, "entities", &self.entities);
+        digest.finalize().into()
+    }
+}
+
 impl Revision {
     /// As answers and records write it.
     pub fn as_str(&self) -> &Arc<str> {
@@ -121,6 +129,18 @@ impl Revision {
 impl fmt::Display for Revision {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)
+    }
+}
+
+/// In the order of the names.
+fn list(digest: &mut Sha256, kind: &str, sources: &[Source]) {
+    let mut sources: Vec<_> = sources.iter().collect();
+    sources.sort_unstable_by_key(|source| &source.name);
+    field(digest, kind);
+    digest.update(u64::try_from(sources.len()).unwrap_or(u64::MAX).to_be_bytes());
+    for source in sources {
+        field(digest, &source.name);
+        field(digest, &source.text);
     }
 }
 

@@ -45,7 +45,7 @@ pub(super) struct ClauseText {
 }
 
 /// Which way a condition counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum ClauseKind {
     /// It must hold.
     When,

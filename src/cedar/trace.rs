@@ -9,7 +9,6 @@ use cedar_policy::EntityUid;
 use super::case::Case;
 use super::conditions::Condition;
 use super::outline::{Outline, Outlined};
-use super::policies::PolicyInfo;
 use super::scene::Scene;
 use super::scope::Standing;
 use super::scope_parts::standing;
@@ -94,9 +93,9 @@ impl<'a> Tracer<'a> {
     /// # Errors
     /// There is no thread to parse on.
     pub fn of(snapshot: &'a Snapshot) -> Result<Self, Vec<Finding>> {
-        Outline::read(&snapshot.outline.policies)?;
+        Outline::read(snapshot.outline.policies())?;
         let by_action = snapshot.schema.actions().map(|action| {
-            let policies = snapshot.outline.policies.iter().enumerate();
+            let policies = snapshot.outline.policies().iter().enumerate();
             let standing = standing(action);
             let named = policies.filter(|(_, policy)| policy.scope.names(&standing));
             (action.uid.clone(), named.map(|(position, _)| position).collect())
@@ -106,10 +105,7 @@ impl<'a> Tracer<'a> {
 
     /// The policies in the order of their texts; links where the text of their template is.
     pub fn policies(&self) -> Vec<TracedPolicy> {
-        let traced = |policy: &Outlined| {
-            self.snapshot.policies.get(&policy.id).map(|info| TracedPolicy::of(policy, info))
-        };
-        self.snapshot.outline.policies.iter().filter_map(traced).collect()
+        self.snapshot.outline.policies().iter().map(TracedPolicy::of).collect()
     }
 
     /// Traces one question.
@@ -156,7 +152,7 @@ impl<'a> Tracer<'a> {
         let mut scene = None;
         let mut traces = Vec::new();
         for position in self.by_action.get(action).into_iter().flatten().copied() {
-            let Some(policy) = self.snapshot.outline.policies.get(position) else { continue };
+            let Some(policy) = self.snapshot.outline.policies().get(position) else { continue };
             if !policy.scope.principal.admits(principal) || !policy.scope.resource.admits(resource) {
                 continue;
             }
@@ -190,19 +186,19 @@ fn outcomes(conditions: &[Condition], scene: &Scene) -> Vec<ConditionOutcome> {
 }
 
 impl TracedPolicy {
-    fn of(policy: &Outlined, info: &PolicyInfo) -> Self {
-        let written = &policy.written;
+    fn of(policy: &Outlined) -> Self {
+        let Outlined { info, written, .. } = policy;
         let condition = |condition: &Condition| TracedCondition {
             clause: condition.clause.as_str(),
             text: written.text.get(condition.span.clone()).unwrap_or_default().to_owned(),
             place: Place::of(&written.text, condition.span.start, condition.span.len()),
         };
         Self {
-            id: Arc::clone(&policy.id),
+            id: Arc::clone(&info.id),
             effect: info.effect_name(),
             path: Arc::clone(&written.path),
             place: written.place,
-            annotations: info.annotations.clone(),
+            annotations: info.annotations(),
             conditions: policy.conditions().iter().map(condition).collect(),
         }
     }

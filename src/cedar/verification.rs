@@ -38,7 +38,7 @@ impl Verification {
         &self,
         by_index: &Evaluation,
         scene: &Scene,
-        infos: &HashMap<Arc<str>, PolicyInfo>,
+        infos: &HashMap<Arc<str>, Arc<PolicyInfo>>,
         forbid_errors: ForbidErrors,
     ) -> Evaluation {
         let full = self.in_full(scene, infos).evaluation(forbid_errors);
@@ -59,7 +59,7 @@ impl Verification {
     }
 
     /// The engine names the permits that applied only where no forbid did, and nobody needs them there.
-    fn in_full(&self, scene: &Scene, infos: &HashMap<Arc<str>, PolicyInfo>) -> Verdict {
+    fn in_full(&self, scene: &Scene, infos: &HashMap<Arc<str>, Arc<PolicyInfo>>) -> Verdict {
         let response = Authorizer::new().is_authorized(&scene.request, &self.policies, &scene.entities);
         let info = |id: &PolicyId| infos.get(AsRef::<str>::as_ref(id));
         let mut verdict = Verdict::default();

@@ -1,6 +1,7 @@
 //! `palisade check`: parse and strictly validate schema, policies and entities, and lint them.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anstream::{eprintln, println};
 use clap::ValueEnum;
@@ -8,9 +9,9 @@ use serde_json::json;
 
 use super::render::{self, Texts, plain};
 use super::repository::Repository;
-use super::{Exit, Shell, files, policy_files};
-use crate::cedar::Sources;
+use super::{Exit, Shell, files, policy_files, progress};
 use crate::cedar::lint::{self, Checked, Mended, Project};
+use crate::cedar::{Compiler, Sources};
 use crate::config::{Config, Configuration, DEFAULT_FILE};
 use crate::model::Issuer;
 use crate::store::{TestFiles, TestTexts};
@@ -89,7 +90,10 @@ fn check(configuration: &Configuration, args: &Args) -> Exit {
         Err(findings) => Ok((Sources::default(), Checked { findings, ..Checked::default() })),
         Ok(sources) if args.fix => mended(configuration, sources),
         Ok(sources) => {
-            let checked = lint::check(&sources, limits, &project(configuration));
+            let (compiler, project) = (Compiler::default(), project(configuration));
+            let checked = progress::shown(&Arc::clone(compiler.progress()), || {
+                lint::check_with(&compiler, &sources, limits, &project)
+            });
             Ok((sources, checked))
         }
     };

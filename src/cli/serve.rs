@@ -9,10 +9,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, watch};
 
 use super::render::{self, Texts};
-use super::{Exit, Shell, files, gate};
+use super::{Exit, Shell, files, gate, progress};
 use crate::audit::Log;
-use crate::cedar::Snapshots;
 use crate::cedar::limits::EVALUATION_STACK;
+use crate::cedar::{Compiler, Snapshots};
 use crate::clock::Clock;
 use crate::config::Configuration;
 use crate::decision::Decider;
@@ -116,7 +116,15 @@ pub(super) fn load(
     metrics: &Metrics,
 ) -> Result<Policies, Exit> {
     let files = files(configuration).behind(gate::of(configuration));
-    let loaded = Loaded::first(files.clone(), configuration.file.clone(), clock.clone(), metrics.clone());
+    let compiler = Compiler::default();
+    let loaded = progress::told(
+        &Arc::clone(compiler.progress()),
+        |stage| tracing::info!("{stage}"),
+        || {
+            let (clock, metrics) = (clock.clone(), metrics.clone());
+            Loaded::first(files.clone(), configuration.file.clone(), clock, metrics, compiler)
+        },
+    );
     match loaded {
         Ok(Loaded { snapshots, status, warnings, reloads }) => {
             for warning in &warnings {

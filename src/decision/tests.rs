@@ -221,7 +221,7 @@ async fn a_batch_lets_others_run_and_is_judged_on_one_snapshot() {
     let identity = member_of(&["admin"]);
     let (answer, ()) = tokio::join!(case.decider.answer_batch(&identity, items, case.facts()), async {
         // Runs when the batch lets go for the first time.
-        case.publisher.publish(snapshot("forbid (principal, action, resource);"));
+        let _before = case.publisher.publish(snapshot("forbid (principal, action, resource);"));
     });
     let answer = serde_json::to_value(answer.unwrap()).unwrap();
     let decisions = answer["decisions"].as_array().unwrap();

@@ -97,19 +97,42 @@ impl Finding {
     }
 }
 
+/// The places of one text. Where they are asked for in the order of the text, no line is counted twice.
+#[derive(Debug)]
+pub struct Places<'text> {
+    text: &'text str,
+    /// A place whose line is known.
+    offset: usize,
+    line: usize,
+}
+
+impl<'text> Places<'text> {
+    /// Those of this text.
+    pub const fn of(text: &'text str) -> Self {
+        Self { text, offset: 0, line: 1 }
+    }
+
+    /// The place of `length` bytes at `offset`, as [`Place::of`] gives it.
+    pub fn at(&mut self, offset: usize, length: usize) -> Place {
+        let offset = self.text.floor_char_boundary(offset.min(self.text.len()));
+        if offset < self.offset {
+            (self.offset, self.line) = (0, 1);
+        }
+        let since = self.text.get(self.offset..offset).unwrap_or_default();
+        self.line += since.bytes().filter(|byte| *byte == b'\n').count();
+        self.offset = offset;
+        let before = self.text.get(..offset).unwrap_or_default();
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
+        Place { line: self.line, column, offset, length }
+    }
+}
+
 impl Place {
     /// The place of `length` bytes at `offset` of `text`; an offset inside a character counts
     /// as its start, one behind the end as the end.
     pub fn of(text: &str, offset: usize, length: usize) -> Self {
-        let offset = text.floor_char_boundary(offset.min(text.len()));
-        let before = text.get(..offset).unwrap_or_default();
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        Self {
-            line: before.bytes().filter(|byte| *byte == b'\n').count() + 1,
-            column: before.get(line_start..).unwrap_or_default().chars().count() + 1,
-            offset,
-            length,
-        }
+        Places::of(text).at(offset, length)
     }
 }
 
@@ -136,5 +159,14 @@ mod tests {
         assert_eq!((place.line, place.column), (2, 7));
         assert_eq!(Place::of(text, 1, 0).column, 1, "inside the first character");
         assert_eq!(Place::of(text, 999, 0).line, 2, "behind the end");
+    }
+
+    #[test]
+    fn places_are_the_same_in_whatever_order_they_are_asked_for() {
+        let text = "é\n\nnaïve\nforbid";
+        let mut places = Places::of(text);
+        for offset in (0..=text.len() + 1).chain([7, 7, 3, 99, 0]) {
+            assert_eq!(places.at(offset, 1), Place::of(text, offset, 1), "{offset}");
+        }
     }
 }

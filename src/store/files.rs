@@ -47,7 +47,7 @@ impl Files {
 
     /// Reads everything that a revision is judged by. Blocks.
     pub(super) fn read_edit(&self) -> Edit {
-        Edit { sources: self.read(), tests: self.gate.as_ref().map(|gate| gate.tests().read()) }
+        Edit::new(self.read(), self.gate.as_ref().map(|gate| gate.tests().read()))
     }
 
     /// What stands before these files.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::files::Files;
 use super::test_files::{TestFiles, TestTexts};
 use crate::cedar::limits::EVALUATION_STACK;
-use crate::cedar::{self, Compiled, Snapshot, Sources};
+use crate::cedar::{self, Compiled, Compiler, Revision, Snapshot, Sources};
 use crate::model::Finding;
 
 /// Judges a snapshot by the texts of tests: what stands in its way. It runs on a thread whose stack
@@ -28,8 +28,17 @@ pub struct Gate {
 #[derive(Debug, Clone)]
 pub(super) struct Edit {
     pub(super) sources: Result<Sources, Vec<Finding>>,
+    /// That of the sources, where they are any: digesting them takes a while.
+    pub(super) revision: Option<Revision>,
     /// Nothing where no gate stands.
     pub(super) tests: Option<TestTexts>,
+}
+
+impl Edit {
+    /// Digests what was read.
+    pub(super) fn new(sources: Result<Sources, Vec<Finding>>, tests: Option<TestTexts>) -> Self {
+        Self { revision: sources.as_ref().ok().map(Sources::revision), sources, tests }
+    }
 }
 
 impl Gate {
@@ -81,18 +90,18 @@ impl Gate {
 ///
 /// A case that passes without the files that wait for no tests is not held against the edit: an
 /// emergency would fail the tests, and would keep every other edit out for as long as it lasts.
-pub(super) fn admit(edit: Edit, files: &Files) -> Result<Compiled, Vec<Finding>> {
+pub(super) fn admit(edit: Edit, files: &Files, compiler: &Compiler) -> Result<Compiled, Vec<Finding>> {
     let sources = edit.sources?;
-    let compiled = cedar::compile(&sources, files.limits())?;
-    let (Some(gate), Some(texts)) = (files.gate(), edit.tests) else { return Ok(compiled) };
-    let mut failed = gate.judge(Arc::clone(&compiled.snapshot), texts.clone())?;
+    let admitted = compiler.compile(&sources, files.limits())?;
+    let (Some(gate), Some(texts)) = (files.gate(), edit.tests) else { return Ok(admitted) };
+    let mut failed = gate.judge(Arc::clone(&admitted.snapshot), texts.clone())?;
     let (urgent, rest) = sources.split(files.ungated());
     if !failed.is_empty() && cedar::ungated::count(&urgent) > 0 {
-        let without = gate.judge(cedar::compile(&rest, files.limits())?.snapshot, texts)?;
+        let without = gate.judge(compiler.compile(&rest, files.limits())?.snapshot, texts)?;
         let same = |one: &Finding, other: &Finding| (&one.path, one.place) == (&other.path, other.place);
         failed.retain(|finding| without.iter().any(|other| same(finding, other)));
     }
-    if failed.is_empty() { Ok(compiled) } else { Err(failed) }
+    if failed.is_empty() { Ok(admitted) } else { Err(failed) }
 }
 
 impl fmt::Debug for Gate {
@@ -114,7 +123,7 @@ mod tests {
         shop.write("tests/a.test.yaml", "");
         let tests = TestFiles::new(shop.folder(), &[shop.path("tests")], shop.limits.clone());
         let files = shop.files().behind(Some(Gate::new(tests, timeout, judge)));
-        admit(files.read_edit(), &files)
+        admit(files.read_edit(), &files, &Compiler::default())
     }
 
     #[test]

@@ -11,13 +11,14 @@ use super::files::{Files, read_capped};
 use super::gate::{Edit, admit};
 use super::test_files::TestTexts;
 use super::watch::Watch;
-use crate::cedar::{Compiled, Publisher, Revision, Snapshots, Sources, live};
+use crate::cedar::{Compiled, Compiler, Publisher, Revision, Snapshots, live};
 use crate::clock::Clock;
 use crate::model::Finding;
 use crate::model::status::PolicyStatus;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::ResultLabels;
 
+mod background;
 mod urgent;
 
 use urgent::InForce;
@@ -57,6 +58,7 @@ pub struct ConfigurationFile {
 pub struct Reloads {
     files: Arc<Files>,
     configuration: Option<ConfigurationFile>,
+    compiler: Arc<Compiler>,
     publisher: Publisher,
     status: watch::Sender<PolicyStatus>,
     /// What was refused last, so that it is judged and told once only.
@@ -83,7 +85,8 @@ pub(super) enum Outcome {
 /// What a reading came to, as far as readings are compared.
 #[derive(Debug, PartialEq, Eq)]
 struct Reading {
-    sources: Result<Revision, Vec<Finding>>,
+    revision: Option<Revision>,
+    findings: Option<Vec<Finding>>,
     tests: Option<TestTexts>,
 }
 
@@ -97,11 +100,13 @@ impl Loaded {
         configuration: Option<ConfigurationFile>,
         clock: Clock,
         metrics: Metrics,
+        mut compiler: Compiler,
     ) -> Result<Self, Vec<Finding>> {
         let edit = files.read_edit();
         let in_force = edit.sources.as_ref().ok().and_then(|sources| InForce::of(sources, &files));
         let passed = edit.tests.clone();
-        let Compiled { snapshot, mut warnings } = admit(edit, &files)?;
+        let Compiled { snapshot, mut warnings } = admit(edit, &files, &compiler)?;
+        compiler.set_threads(background::threads());
         warnings.extend(files.missing_ungated());
         let revision = Arc::clone(snapshot.revision().as_str());
         metrics.set_revision(&revision);
@@ -116,6 +121,7 @@ impl Loaded {
         let reloads = Reloads {
             files,
             configuration,
+            compiler: Arc::new(compiler),
             publisher,
             status,
             refused: None,
@@ -253,7 +259,7 @@ impl Reloads {
     }
 
     fn is_in_force(&self, edit: &Edit) -> bool {
-        edit.sources.as_ref().is_ok_and(|sources| *self.publisher.current().revision() == sources.revision())
+        edit.revision.as_ref() == Some(self.publisher.current().revision())
     }
 
     /// Reads until two readings agree.
@@ -270,25 +276,25 @@ impl Reloads {
         let finding =
             Finding::error(&THE_FILES.into(), "never-at-rest", "the files change while they are read")
                 .help("write them elsewhere, and move them into place when they are complete");
-        Edit { sources: Err(vec![finding]), tests: None }
+        Edit::new(Err(vec![finding]), None)
     }
 
     async fn read(&self) -> Edit {
         let files = Arc::clone(&self.files);
         let read = off_the_serving_threads(move || Ok(files.read_edit())).await;
-        read.unwrap_or_else(|findings| Edit { sources: Err(findings), tests: None })
+        read.unwrap_or_else(|findings| Edit::new(Err(findings), None))
     }
 
     async fn admit(&mut self, edit: Edit) -> Result<Compiled, Vec<Finding>> {
-        let files = Arc::clone(&self.files);
-        let mut admitting = pin!(off_the_serving_threads(move || admit(edit, &files)));
-        let compiled = loop {
+        let (files, compiler) = (Arc::clone(&self.files), Arc::clone(&self.compiler));
+        let mut admitting = pin!(background::run(move || admit(edit, &files, &compiler)));
+        let admitted = loop {
             tokio::select! {
-                admitted = &mut admitting => break admitted?,
+                result = &mut admitting => break result?,
                 () = tokio::time::sleep(SETTLING) => self.publish_more_forbids().await,
             }
         };
-        if compiled.snapshot.policy_count() == 0 && self.publisher.current().policy_count() > 0 {
+        if admitted.snapshot.policy_count() == 0 && self.publisher.current().policy_count() > 0 {
             return Err(vec![
                 Finding::error(&THE_FILES.into(), "policies-emptied", "there is no policy any more").help(
                     "to deny everything, write `forbid (principal, action, resource);`; \
@@ -296,7 +302,7 @@ impl Reloads {
                 ),
             ]);
         }
-        Ok(compiled)
+        Ok(admitted)
     }
 
     /// What was found wrong with other files stands.
@@ -307,7 +313,7 @@ impl Reloads {
         }
         let revision = Arc::clone(snapshot.revision().as_str());
         let policies = snapshot.policy_count();
-        self.publisher.publish(snapshot);
+        background::retire(self.publisher.publish(snapshot));
         self.metrics.set_revision(&revision);
         tracing::info!(%revision, policies, "another revision is in force");
         let loaded_at = self.clock.now();
@@ -348,8 +354,8 @@ impl Reloads {
 
 impl Reading {
     fn of(edit: &Edit) -> Self {
-        let sources = edit.sources.as_ref().map(Sources::revision).map_err(Clone::clone);
-        Self { sources, tests: edit.tests.clone() }
+        let findings = edit.sources.as_ref().err().cloned();
+        Self { revision: edit.revision.clone(), findings, tests: edit.tests.clone() }
     }
 }
 

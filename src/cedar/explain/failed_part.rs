@@ -95,7 +95,7 @@ impl FailedPart {
         };
         let span = located(&policy.written.text, &policy.written.statement(), part)?;
         let mut failed = Self::at(policy, name, span);
-        if let Some(constraint) = constraint.filter(|_| policy.is_link) {
+        if let Some(constraint) = constraint.filter(|_| policy.info.template.is_some()) {
             failed.text = written(part.as_str(), constraint);
         }
         failed.seen.extend(entity.map(|uid| Seen::entity(part.as_str(), uid, asks_ancestors, scene)));

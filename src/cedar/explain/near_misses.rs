@@ -63,18 +63,18 @@ impl NearMisses {
             Decision::Deny => Effect::Permit,
             Decision::Allow => Effect::Forbid,
         };
-        let policies = &around.snapshot.outline.policies;
+        let policies = around.snapshot.outline.policies();
         let (principal, resource) = (around.case.principal(), around.case.resource());
         let action = standing(around.case.action);
         let mut near: Vec<_> = policies
             .iter()
             .take(COMPARED)
-            .filter(|policy| !evaluation.policies.contains(&policy.id))
+            .filter(|policy| !evaluation.policies.contains(&policy.info.id))
             .filter_map(|policy| {
                 Candidate::near(policy, policy.scope.outside(&principal, &action, &resource))
             })
             .collect();
-        near.sort_by_key(|candidate| (candidate.policy.effect != wanted, candidate.outside));
+        near.sort_by_key(|candidate| (candidate.policy.info.effect != wanted, candidate.outside));
         let affordable = affordable(&near);
         let unexamined = policies.len().saturating_sub(COMPARED) + near.len() - affordable;
         near.truncate(affordable);
@@ -88,8 +88,8 @@ impl NearMisses {
             .map(|candidate| candidate.examined(&around.scene))
             .filter(|candidate| candidate.failures() > 0)
             .collect();
-        misses.sort_by_key(|miss| (miss.policy.effect != wanted, miss.failures(), miss.outside));
-        let told = misses.iter().take(TOLD).filter_map(|miss| miss.told(around));
+        misses.sort_by_key(|miss| (miss.policy.info.effect != wanted, miss.failures(), miss.outside));
+        let told = misses.iter().take(TOLD).map(|miss| miss.told(around));
         Self { told: told.collect(), unexamined }
     }
 }
@@ -151,12 +151,12 @@ impl<'a> Candidate<'a> {
         usize::from(self.outside.is_some()) + usize::from(self.condition.is_some())
     }
 
-    fn told(&self, around: &Circumstances<'_>) -> Option<NearMiss> {
-        let policy = explained_policy(around.snapshot.policies.get(&self.policy.id)?);
+    fn told(&self, around: &Circumstances<'_>) -> NearMiss {
+        let policy = explained_policy(&self.policy.info);
         let scope = self.outside.and_then(|part| FailedPart::of_scope(self.policy, part, &around.scene));
         let condition = self.condition.as_ref().map(|(condition, error)| {
             FailedPart::of_condition(self.policy, condition, error.as_deref(), &around.scene)
         });
-        Some(NearMiss { policy, failed: scope.into_iter().chain(condition).collect() })
+        NearMiss { policy, failed: scope.into_iter().chain(condition).collect() }
     }
 }

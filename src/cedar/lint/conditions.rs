@@ -13,8 +13,8 @@ use cedar_policy::{Policy, PolicyId, PolicySet, ValidationMode, ValidationWarnin
 use super::expression;
 use super::rule::Rule;
 use super::statement::Statement;
-use crate::cedar::compile::Parts;
 use crate::cedar::conditions::operands;
+use crate::cedar::parts::Parts;
 use crate::cedar::statements::{ClauseKind, ClauseText};
 use crate::model::Finding;
 

@@ -9,7 +9,7 @@ use cedar_policy::pst::{EntityOrSlot, EntityUID, Expr, Literal, PrincipalConstra
 use super::rule::Rule;
 use super::statement::Statement;
 use super::{Project, expression, finding};
-use crate::cedar::compile::Parts;
+use crate::cedar::parts::Parts;
 use crate::model::Finding;
 use crate::model::suggestion::did_you_mean;
 
@@ -29,12 +29,11 @@ pub(super) fn unknown(statements: &[Statement<'_>], parts: &Parts, project: &Pro
             found.push(statement.finding(Rule::UnknownGroup, span, message(group, &known)).help(HELP));
         }
     }
-    for policy in parts.policies.set.policies() {
+    for (info, policy) in parts.policies.parsed() {
         let groups = policy.template_links().unwrap_or_default().into_values();
         let unknown = groups.filter(|uid| {
             types.contains(&uid.type_name().to_string()) && !known.contains(uid.id().unescaped())
         });
-        let Some(info) = parts.policies.info(AsRef::<str>::as_ref(policy.id())) else { continue };
         found.extend(unknown.map(|uid| {
             finding(Rule::UnknownGroup, &info.path, message(uid.id().unescaped(), &known))
                 .at(info.place)

@@ -11,8 +11,8 @@ use cedar_policy::{
 use super::rule::Rule;
 use super::statement::Statement;
 use super::{expression, finding};
-use crate::cedar::compile::Parts;
 use crate::cedar::entities::Store;
+use crate::cedar::parts::Parts;
 use crate::cedar::policies::PolicyInfo;
 use crate::cedar::schema::{Action, Schema};
 use crate::model::Finding;
@@ -113,17 +113,16 @@ enum Width {
 fn scopes(parts: &Parts) -> Vec<Scope<'_>> {
     let mut actions: Vec<&Action> = parts.schema.actions().map(AsRef::as_ref).collect();
     actions.sort_unstable_by_key(|action| &action.name);
-    let policies = parts.policies.set.policies();
-    let scopes = policies.filter_map(|policy| Scope::of(policy, &actions, parts));
+    let scopes = parts.policies.parsed().map(|(info, policy)| Scope::of(info, policy, &actions, parts));
     let mut scopes: Vec<_> = scopes.filter(|scope| !scope.actions.is_empty()).collect();
     scopes.sort_unstable_by_key(|scope| (&scope.info.path, scope.info.place.offset));
     scopes
 }
 
 impl<'a> Scope<'a> {
-    fn of(policy: &Policy, actions: &[&Action], parts: &'a Parts) -> Option<Self> {
+    fn of(info: &'a PolicyInfo, policy: &Policy, actions: &[&Action], parts: &Parts) -> Self {
         let mut scope = Self {
-            info: parts.policies.info(AsRef::<str>::as_ref(policy.id()))?,
+            info,
             conditional: policy.has_non_scope_constraint(),
             principal: policy.principal_constraint().into(),
             resource: policy.resource_constraint().into(),
@@ -143,7 +142,7 @@ impl<'a> Scope<'a> {
                 scope.resources.extend(resources);
             }
         }
-        Some(scope)
+        scope
     }
 
     /// Whether whatever satisfies the other's scope satisfies this one's.

@@ -4,13 +4,12 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use cedar_policy::PolicyId;
 use cedar_policy::pst::Template;
 
 use super::rule::Rule;
-use crate::cedar::compile::Parts;
 use crate::cedar::findings;
 use crate::cedar::lexer::{Kind, Token, tokens_in, unescape};
+use crate::cedar::parts::Parts;
 use crate::cedar::policies::PolicyInfo;
 use crate::cedar::statements::{self, PolicyText};
 use crate::cedar::{Source, Sources};
@@ -28,18 +27,14 @@ pub(super) struct Statement<'a> {
 /// All statements, in the order of the files.
 pub(super) fn all<'a>(sources: &'a Sources, parts: &Parts) -> Vec<Statement<'a>> {
     let mut parsed: HashMap<(Arc<str>, usize), Template> = HashMap::new();
-    let mut add = |id: &PolicyId, template: Option<Template>| {
-        if let (Some(PolicyInfo { path, place, .. }), Some(template)) =
-            (parts.policies.info(AsRef::<str>::as_ref(id)), template)
-        {
-            parsed.insert((Arc::clone(path), place.offset), template);
-        }
+    let mut add = |PolicyInfo { path, place, .. }: &PolicyInfo, template: Option<Template>| {
+        parsed.extend(template.map(|template| ((Arc::clone(path), place.offset), template)));
     };
-    for policy in parts.policies.set.policies().filter(|policy| policy.is_static()) {
-        add(policy.id(), policy.to_pst().ok().map(|policy| policy.body().clone()));
+    for (info, policy) in parts.policies.parsed().filter(|(_, policy)| policy.is_static()) {
+        add(info, policy.to_pst().ok().map(|policy| policy.body().clone()));
     }
-    for template in parts.policies.set.templates() {
-        add(template.id(), template.to_pst().ok());
+    for (info, template) in parts.policies.templates().into_values() {
+        add(info, template.to_pst().ok());
     }
     let mut statements = Vec::new();
     for source in &sources.policies {

@@ -10,7 +10,7 @@ use super::expression;
 use super::rule::Rule;
 use super::statement::Statement;
 use crate::cedar::Sources;
-use crate::cedar::compile::Parts;
+use crate::cedar::parts::Parts;
 use crate::cedar::principal::{PROFILE_CLAIMS, Plan, Source};
 use crate::model::{Finding, TokenUse};
 

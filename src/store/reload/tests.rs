@@ -12,8 +12,12 @@ use super::*;
 /// How long anything that is awaited may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+fn first(files: Files, configuration: Option<ConfigurationFile>) -> Result<Loaded, Vec<Finding>> {
+    Loaded::first(files, configuration, Clock::machine(), Metrics::new(), Compiler::default())
+}
+
 fn load(shop: &Shop) -> Loaded {
-    Loaded::first(shop.files(), None, Clock::machine(), Metrics::new()).unwrap()
+    first(shop.files(), None).unwrap()
 }
 
 fn in_force(status: &watch::Receiver<PolicyStatus>) -> Arc<str> {
@@ -35,7 +39,7 @@ struct Running {
 
 impl Running {
     fn start(shop: &Shop, configuration: Option<ConfigurationFile>, watch: bool) -> Self {
-        let first = Loaded::first(shop.files(), configuration, Clock::machine(), Metrics::new()).unwrap();
+        let first = first(shop.files(), configuration).unwrap();
         let Loaded { snapshots, status, reloads, .. } = first;
         let (sender, end) = oneshot::channel();
         let now = Arc::new(Notify::new());
@@ -156,7 +160,7 @@ async fn the_start_names_everything_that_stands_in_the_way() {
     let shop = Shop::new();
     shop.write("policies/bad.cedar", BAD);
     shop.write("policies/worse.cedar", "permit (principal);");
-    let findings = Loaded::first(shop.files(), None, Clock::machine(), Metrics::new()).unwrap_err();
+    let findings = first(shop.files(), None).unwrap_err();
     let of = |path: &str| findings.iter().any(|finding| &*finding.path == path);
     assert!(of("policies/bad.cedar") && of("policies/worse.cedar"), "{findings:?}");
 }

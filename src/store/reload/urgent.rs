@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::{Reloads, off_the_serving_threads};
-use crate::cedar::{self, Source, Sources, ungated};
+use crate::cedar::{Source, Sources, ungated};
 use crate::model::Finding;
 use crate::store::files::Files;
 
@@ -85,15 +85,15 @@ impl Reloads {
         &mut self,
         next: impl FnOnce() -> Result<Option<InForce>, Vec<Finding>> + Send + 'static,
     ) -> bool {
-        let files = Arc::clone(&self.files);
-        let compiled = off_the_serving_threads(move || {
+        let (files, compiler) = (Arc::clone(&self.files), Arc::clone(&self.compiler));
+        let next = off_the_serving_threads(move || {
             let Some(next) = next()? else { return Ok(None) };
-            Ok(Some((cedar::compile(&next.sources(), files.limits())?, next)))
+            Ok(Some((compiler.compile(&next.sources(), files.limits())?, next)))
         });
-        let Ok(Some((compiled, next))) = compiled.await else { return false };
+        let Ok(Some((with_more, next))) = next.await else { return false };
         let (forbids, kept) = (ungated::count(&next.ungated), ungated::count(next.kept.as_slice()));
         tracing::warn!(forbids, kept, files = ?self.files.ungated(), "forbids that wait for no tests go live");
-        self.put_in_force(compiled);
+        self.put_in_force(with_more);
         self.in_force = Some(next);
         true
     }

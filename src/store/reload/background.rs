@@ -1,0 +1,67 @@
+//! Work that nobody waits for, on threads that yield to those that serve.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::thread::{Builder, available_parallelism, sleep};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::THE_FILES;
+use crate::cedar::Snapshot;
+use crate::model::Finding;
+
+/// How much these threads yield, as `nice` counts it: beside a serving thread that is busy they get a tenth
+/// of a processor.
+const NICENESS: i32 = 10;
+
+/// How often it is looked whether a snapshot is still used.
+const RETIRING: Duration = Duration::from_millis(50);
+
+/// So often at most: much longer than any request may take.
+const LOOKS: usize = 1_200;
+
+/// How many threads may compile beside those that serve: one processor is left to these.
+pub(super) fn threads() -> usize {
+    available_parallelism().map_or(1, NonZeroUsize::get).saturating_sub(1).max(1)
+}
+
+/// Runs something on a thread of its own. What it starts yields too.
+///
+/// # Errors
+/// What the work gives, or that it came to no end.
+pub(super) async fn run<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Vec<Finding>> + Send + 'static,
+) -> Result<T, Vec<Finding>> {
+    let failed = |what: String| vec![Finding::error(&THE_FILES.into(), "internal", what)];
+    let (tell, told) = oneshot::channel();
+    let started = Builder::new().name("reload".to_owned()).spawn(move || {
+        yield_to_others();
+        let _nobody_waits = tell.send(work());
+    });
+    started.map_err(|error| failed(format!("no thread to reload on: {error}")))?;
+    told.await.unwrap_or_else(|_| Err(failed("the reload stopped in the middle".to_owned())))
+}
+
+/// Frees a snapshot when the last request under it has ended: of many policies and entities that takes
+/// longer than a request may wait.
+pub(super) fn retire(former: Arc<Snapshot>) {
+    // Without a thread, whoever has it last frees it.
+    let _started = Builder::new().name("retire".to_owned()).spawn(move || {
+        yield_to_others();
+        for _ in 0..LOOKS {
+            if Arc::strong_count(&former) == 1 {
+                break;
+            }
+            sleep(RETIRING);
+        }
+        drop(former);
+    });
+}
+
+/// On Linux a thread has a niceness of its own, which its threads take over.
+fn yield_to_others() {
+    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+        tracing::debug!(%error, "reloads cannot be made to yield");
+    }
+}
