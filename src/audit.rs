@@ -9,15 +9,19 @@ use crate::model::Period;
 use crate::model::status::WeakSetting;
 
 mod escape;
+mod lines;
 mod log;
+mod object;
+mod output;
 mod record;
 #[cfg(test)]
 mod tests;
 mod writer;
 
+pub use lines::Lines;
 pub use log::{AuditError, Log, Pending, Receipt};
-pub use record::{Asked, Decided, Items, Line, Lines, Outcome, Principal, Refused};
-pub use writer::OpenError;
+pub use output::OpenError;
+pub use record::{Asked, Decided, Items, Line, Outcome, Principal, Refused};
 
 /// `[audit]` of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

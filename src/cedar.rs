@@ -17,6 +17,7 @@ mod extension;
 mod findings;
 pub mod format;
 pub mod given;
+mod hashing;
 mod ids;
 mod index;
 mod json;

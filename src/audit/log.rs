@@ -1,11 +1,14 @@
 //! The serving side of the decision log: tasks append to a buffer and wait for their receipt.
 //!
-//! One thread (`writer.rs`) writes whatever has come together since its last write. Only that
-//! thread ever blocks, so a full pipe or a slow disk holds up answers, and for a bounded time, but
-//! never a thread that serves.
+//! A task that has appended lets the others run once, and the first to come back writes for all of
+//! them: waking a thread costs more than a write. What a thread that serves may not wait for (a full
+//! pipe, a disk that was slow a moment ago, a file server, a `sync`) it leaves to the one thread
+//! (`writer.rs`) that is there to wait. Whoever is not served within `audit.stall` is refused, so
+//! that a full pipe or a slow disk holds up answers, and for a bounded time.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::Poll;
 use std::thread::Thread;
 use std::time::Duration;
 
@@ -13,13 +16,14 @@ use tokio::sync::Notify;
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
-use super::writer::{OpenError, Writer};
+use super::output::{OpenError, Output, Patience};
+use super::writer::{self, Awaited, Turn};
 use super::{Config, Durability, Lines};
 use crate::telemetry::Metrics;
 
-/// How often a waiting task lets others run before it asks to be woken. Most records are written
-/// by then, and a wake-up from another thread costs more than the record.
-const YIELDS: usize = 2;
+/// How often a waiting task lets others run before it asks to be woken: a write by another thread
+/// that serves is over by then, nearly always.
+const YIELDS: usize = 4;
 
 /// The decision log. Clones write to the same one.
 #[derive(Debug, Clone)]
@@ -77,8 +81,16 @@ pub(super) struct Queue {
     pub(super) lines: usize,
     /// Their fate.
     pub(super) batch: Arc<Batch>,
+    /// Memory for it.
+    pub(super) spare: Vec<u8>,
+    /// Where it goes; somebody is writing if it is not here.
+    pub(super) output: Option<Output>,
     /// The fate of the write that runs.
     pub(super) writing: Option<Arc<Batch>>,
+    /// What a thread that serves has left to the one that waits.
+    pub(super) left: Option<Turn>,
+    /// What the thread waits for although there is something to write.
+    pub(super) awaited: Option<Awaited>,
     /// It has run for too long.
     pub(super) stalled: bool,
     /// The file is to be opened anew.
@@ -98,7 +110,6 @@ pub(super) struct Batch {
 struct Waiting {
     batch: Arc<Batch>,
     log: Arc<Handle>,
-    woken: bool,
 }
 
 impl Log {
@@ -107,16 +118,16 @@ impl Log {
     /// # Errors
     /// The file cannot be opened, or `synced` is asked of something that cannot be synchronised.
     pub fn open(config: &Config, metrics: Metrics) -> Result<Self, OpenError> {
+        let Some(output) = Output::of(config)? else { return Ok(Self { to: None, values: config.values }) };
         let shared = Arc::new(Shared {
-            queue: Mutex::default(),
+            queue: Mutex::new(Queue { output: Some(output), ..Queue::default() }),
             durability: config.durability,
             stall: config.stall.0,
             capacity: config.queue,
             metrics,
         });
-        let writer = Writer::start(config, Arc::clone(&shared))?;
-        let to = writer.map(|writer| Arc::new(Handle { shared, writer }));
-        Ok(Self { to, values: config.values })
+        let writer = writer::start(Arc::clone(&shared))?;
+        Ok(Self { to: Some(Arc::new(Handle { shared, writer })), values: config.values })
     }
 
     /// Whether the values of attributes and context go on record.
@@ -143,7 +154,7 @@ impl Log {
             log.writer.unpark();
             return Ok(Pending(None));
         }
-        Ok(Pending(Some(Waiting { batch, log: Arc::clone(log), woken: false })))
+        Ok(Pending(Some(Waiting { batch, log: Arc::clone(log) })))
     }
 
     /// Opens the file anew, for log rotation; goes on with the old one if that fails.
@@ -174,7 +185,7 @@ impl Log {
 impl Pending {
     /// Waits until the lines are as durable as is configured, or `audit.stall` is over.
     pub async fn settled(self) -> Result<Receipt, AuditError> {
-        let Some(mut waiting) = self.0 else { return Ok(Receipt(())) };
+        let Some(waiting) = self.0 else { return Ok(Receipt(())) };
         let outcome = waiting.outcome().await;
         if outcome.is_err() {
             waiting.log.shared.metrics.audit_refusals.inc();
@@ -184,27 +195,23 @@ impl Pending {
 }
 
 impl Waiting {
-    async fn outcome(&mut self) -> Result<(), AuditError> {
+    async fn outcome(&self) -> Result<(), AuditError> {
         for _ in 0..YIELDS {
             // Whatever else is ready runs first and appends to the same write.
             yield_now().await;
+            if self.batch.outcome.get().is_none() {
+                self.log.write();
+            }
             if let Some(outcome) = self.batch.outcome.get() {
                 return outcome.clone();
             }
-            self.wake_writer();
         }
+        self.log.writer.unpark();
         if let Ok(outcome) = timeout(self.log.shared.stall, self.batch.settled()).await {
             return outcome;
         }
         self.log.shared.give_up(&self.batch);
         self.batch.settled().await
-    }
-
-    fn wake_writer(&mut self) {
-        if !self.woken {
-            self.woken = true;
-            self.log.writer.unpark();
-        }
     }
 }
 
@@ -212,7 +219,7 @@ impl Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         if self.batch.outcome.get().is_none() {
-            self.wake_writer();
+            self.log.writer.unpark();
         }
     }
 }
@@ -233,6 +240,21 @@ impl Handle {
         queue.lines += lines.count();
         shared.note_queue(&queue);
         Ok(Arc::clone(&queue.batch))
+    }
+
+    /// Writes for everybody, unless somebody else does.
+    fn write(&self) {
+        let Some(mut turn) = self.shared.turn() else { return };
+        let awaited = match turn.write(Patience::AtOnce) {
+            Poll::Ready(result) => self.shared.finish(turn, result),
+            Poll::Pending => {
+                self.shared.lock().left = Some(turn);
+                true
+            }
+        };
+        if awaited {
+            self.writer.unpark();
+        }
     }
 }
 

@@ -4,67 +4,44 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde::ser::SerializeSeq;
 
-use super::escape::Printable;
-use super::log::AuditError;
+use super::object::Object;
 use crate::model::{
-    Decision, EntityDescription, EntityReference, Evaluation, Identity, Kind, PolicyError, PolicyErrorCode,
-    Question, Reason, Record, Refusal, Timestamp, TokenUse, Value,
+    Decision, EntityDescription, Evaluation, Identity, Kind, PolicyError, PolicyErrorCode, Question, Reason,
+    Record, Refusal, Timestamp, TokenUse, Value,
 };
 
-/// What a buffer keeps of its memory when it is emptied: more than one decision needs, less than
-/// a large batch leaves behind.
-const KEPT: usize = 64 * 1024;
-
-/// Whole lines, ready to be written in one piece.
-#[derive(Debug, Default)]
-pub struct Lines {
-    bytes: Vec<u8>,
-    count: usize,
-}
-
 /// One line: a decision, a refusal after the token was verified, or the head of a batch.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct Line<'a> {
     /// When the request came.
     pub time: Timestamp,
     /// The id in the answer and in the trace.
     pub decision_id: &'a str,
     /// For an item of a batch: the `decision_id` of its head, which has the principal.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub batch: Option<&'a str>,
     /// The request, as the program log names it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<&'a str>,
     /// What came of it.
     pub outcome: Outcome,
     /// Who was asked about.
-    #[serde(flatten)]
     pub principal: Option<Principal<'a>>,
     /// What was asked, where it could be understood.
-    #[serde(flatten)]
     pub asked: Option<Asked<'a>>,
     /// What was decided.
-    #[serde(flatten)]
     pub decided: Option<Decided<'a>>,
     /// Why nothing was.
-    #[serde(flatten)]
     pub refused: Option<Refused<'a>>,
     /// Of a batch: its items.
-    #[serde(flatten)]
     pub items: Option<Items<'a>>,
     /// What the policies were.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<&'a str>,
     /// From the request's headers to this line, in microseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub latency_us: Option<u64>,
 }
 
 /// What came of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// Decided: it may.
     Allow,
@@ -77,42 +54,37 @@ pub enum Outcome {
 }
 
 /// Who was asked about.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct Principal<'a> {
-    #[serde(rename = "principal")]
     uid: Arc<str>,
     kind: Kind,
     groups: &'a [String],
     issuer: &'a str,
     token_use: TokenUse,
-    #[serde(skip_serializing_if = "Option::is_none")]
     jti: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     identity: Option<IdentityValues<'a>>,
 }
 
 /// What was asked.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct Asked<'a> {
     action: &'a str,
     resource: String,
-    context_keys: Keys<'a>,
-    #[serde(flatten)]
+    context: &'a Record,
     values: Option<Values<'a>>,
 }
 
 /// What was decided.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct Decided<'a> {
     decision: Decision,
     reason: Reason,
     policies: &'a [Arc<str>],
-    #[serde(serialize_with = "errors")]
     errors: &'a [PolicyError],
 }
 
 /// Why nothing was decided.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy)]
 pub struct Refused<'a> {
     /// The stable code of the answer.
     pub code: &'a str,
@@ -121,7 +93,7 @@ pub struct Refused<'a> {
 }
 
 /// The items of a batch.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy)]
 pub struct Items<'a> {
     /// How many there are.
     pub count: usize,
@@ -130,15 +102,9 @@ pub struct Items<'a> {
 }
 
 /// What `[audit] values = true` adds.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 struct Values<'a> {
-    context: &'a Record,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    attributes: Option<&'a Record>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    parents: Option<&'a [EntityReference]>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tags: Option<&'a Record>,
+    resource: &'a EntityDescription,
     entities: &'a [EntityDescription],
 }
 
@@ -156,8 +122,13 @@ struct IdentityValues<'a> {
     claims: BTreeMap<&'a str, Option<&'a Value>>,
 }
 
-#[derive(Debug)]
-struct Keys<'a>(&'a Record);
+/// Unlike the answer, the record has the engine's own words.
+#[derive(Debug, Serialize)]
+struct Erred<'a> {
+    policy: &'a str,
+    code: PolicyErrorCode,
+    text: &'a str,
+}
 
 impl<'a> Principal<'a> {
     /// A principal with its uid as policies write it.
@@ -186,20 +157,47 @@ impl<'a> Principal<'a> {
         };
         Self { identity: Some(values), ..self }
     }
+
+    fn write(&self, line: &mut Object<'_>) -> serde_json::Result<()> {
+        line.text("principal", &self.uid)?;
+        line.text("kind", self.kind.as_str())?;
+        line.texts("groups", self.groups.iter().map(String::as_str))?;
+        line.text("issuer", self.issuer)?;
+        line.text("token_use", self.token_use.as_str())?;
+        if let Some(jti) = self.jti {
+            line.text("jti", jti)?;
+        }
+        match &self.identity {
+            Some(identity) => line.member("identity", identity),
+            None => Ok(()),
+        }
+    }
 }
 
 impl<'a> Asked<'a> {
     /// A question with the full names of its action and its resource; `values` puts what the
     /// caller said about them on record too.
     pub fn new(action: &'a str, resource: String, question: &'a Question, values: bool) -> Self {
-        let values = values.then(|| Values {
-            context: &question.context,
-            attributes: question.resource.attributes.as_ref(),
-            parents: question.resource.parents.as_deref(),
-            tags: question.resource.tags.as_ref(),
-            entities: &question.entities,
-        });
-        Self { action, resource, context_keys: Keys(&question.context), values }
+        let values = values.then(|| Values { resource: &question.resource, entities: &question.entities });
+        Self { action, resource, context: &question.context, values }
+    }
+
+    fn write(&self, line: &mut Object<'_>) -> serde_json::Result<()> {
+        line.text("action", self.action)?;
+        line.text("resource", &self.resource)?;
+        line.texts("context_keys", self.context.keys().map(String::as_str))?;
+        let Some(Values { resource, entities }) = &self.values else { return Ok(()) };
+        line.member("context", self.context)?;
+        if let Some(attributes) = &resource.attributes {
+            line.member("attributes", attributes)?;
+        }
+        if let Some(parents) = &resource.parents {
+            line.member("parents", parents)?;
+        }
+        if let Some(tags) = &resource.tags {
+            line.member("tags", tags)?;
+        }
+        line.member("entities", entities)
     }
 }
 
@@ -211,6 +209,18 @@ impl<'a> From<&'a Evaluation> for Decided<'a> {
             policies: &evaluation.policies,
             errors: &evaluation.errors,
         }
+    }
+}
+
+impl Decided<'_> {
+    fn write(&self, line: &mut Object<'_>) -> serde_json::Result<()> {
+        line.text("decision", self.decision.as_str())?;
+        line.text("reason", self.reason.as_str())?;
+        line.texts("policies", self.policies.iter().map(AsRef::as_ref))?;
+        let errors = self.errors.iter();
+        let errors: Vec<_> =
+            errors.map(|PolicyError { policy, code, text }| Erred { policy, code: *code, text }).collect();
+        line.member("errors", &errors)
     }
 }
 
@@ -259,71 +269,47 @@ impl<'a> Line<'a> {
             latency_us: None,
         }
     }
-}
 
-impl Lines {
-    /// Adds a line behind the others.
-    pub fn push(&mut self, line: &Line<'_>) -> Result<(), AuditError> {
-        let start = self.bytes.len();
-        let written = line.serialize(&mut serde_json::Serializer::with_formatter(&mut self.bytes, Printable));
-        if let Err(error) = written {
-            self.bytes.truncate(start);
-            return Err(AuditError::Encoding(error.to_string().into()));
+    pub(super) fn write(&self, line: &mut Object<'_>) -> serde_json::Result<()> {
+        line.member("time", &self.time)?;
+        line.text("decision_id", self.decision_id)?;
+        if let Some(batch) = self.batch {
+            line.text("batch", batch)?;
         }
-        self.bytes.push(b'\n');
-        self.count += 1;
-        Ok(())
+        if let Some(request_id) = self.request_id {
+            line.text("request_id", request_id)?;
+        }
+        line.text("outcome", self.outcome.as_str())?;
+        if let Some(principal) = &self.principal {
+            principal.write(line)?;
+        }
+        if let Some(asked) = &self.asked {
+            asked.write(line)?;
+        }
+        if let Some(decided) = &self.decided {
+            decided.write(line)?;
+        }
+        if let Some(Refused { code, detail }) = self.refused {
+            line.text("code", code)?;
+            line.text("detail", detail)?;
+        }
+        if let Some(Items { count, decision_ids }) = self.items {
+            line.member("count", &count)?;
+            line.texts("decision_ids", decision_ids.iter().copied())?;
+        }
+        if let Some(revision) = self.revision {
+            line.text("revision", revision)?;
+        }
+        match &self.latency_us {
+            Some(latency) => line.member("latency_us", latency),
+            None => Ok(()),
+        }
     }
-
-    /// Puts a line before the others.
-    pub fn push_first(&mut self, line: &Line<'_>) -> Result<(), AuditError> {
-        let end = self.bytes.len();
-        self.push(line)?;
-        self.bytes.rotate_left(end);
-        Ok(())
-    }
-
-    /// The lines, each with its newline.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    /// How many there are.
-    pub fn count(&self) -> usize {
-        self.count
-    }
-
-    /// Takes all lines out; the memory stays, as far as it is not out of proportion.
-    pub fn clear(&mut self) {
-        self.bytes.clear();
-        self.bytes.shrink_to(KEPT);
-        self.count = 0;
-    }
-}
-
-impl Serialize for Keys<'_> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.keys())
-    }
-}
-
-/// Unlike the answer, the record has the engine's own words.
-fn errors<S: serde::Serializer>(errors: &[PolicyError], serializer: S) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct Written<'a> {
-        policy: &'a str,
-        code: PolicyErrorCode,
-        text: &'a str,
-    }
-    let mut list = serializer.serialize_seq(Some(errors.len()))?;
-    for error in errors {
-        list.serialize_element(&Written { policy: &error.policy, code: error.code, text: &error.text })?;
-    }
-    list.end()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Lines;
     use super::*;
     use crate::model::identity::Serial;
     use crate::model::{Body, Limits, Origin};
@@ -386,7 +372,7 @@ mod tests {
             ..Line::new(Timestamp::from_millis(1_795_426_200_125), "0193", evaluation.decision.into())
         };
         lines.push(&line).unwrap();
-        String::from_utf8(lines.bytes).unwrap()
+        String::from_utf8(lines.as_bytes().to_vec()).unwrap()
     }
 
     #[test]

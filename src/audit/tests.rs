@@ -275,6 +275,33 @@ async fn a_record_whose_request_went_away_is_written_all_the_same() {
     assert_eq!(case.text(), as_text(&line("left behind")).repeat(100));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lines_keep_their_order_whoever_writes_them() {
+    let mut case = Case::new(Durability::Written);
+    case.config.stall = Period(PATIENCE);
+    let mut reader = case.pipe();
+    let log = case.open();
+    // More than the pipe holds, so that tasks and the thread take turns.
+    let count = 4_000;
+    let expected: String = (0..count).map(|number| as_text(&line(&number.to_string())).to_owned()).collect();
+    let mut text = vec![0; expected.len()];
+    let reading = std::thread::spawn(move || {
+        reader.read_exact(&mut text).unwrap();
+        String::from_utf8(text).unwrap()
+    });
+    let mut waiting = Vec::new();
+    for number in 0..count {
+        waiting.push(tokio::spawn(log.append(&line(&number.to_string())).unwrap().settled()));
+        if number % 10 == 0 {
+            yield_now().await;
+        }
+    }
+    for waiting in waiting {
+        waiting.await.unwrap().unwrap();
+    }
+    assert_eq!(reading.join().unwrap(), expected);
+}
+
 #[tokio::test]
 async fn what_waits_is_bounded() {
     let mut case = Case::new(Durability::Written);

@@ -1,7 +1,6 @@
 //! One question, every part of it judged under the schema, whichever policies there are.
 
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -10,6 +9,7 @@ use cedar_policy::{Entity, EntityUid};
 use super::Snapshot;
 use super::ancestry::{ancestors, first_too_deep};
 use super::check::{At, Checker, Form};
+use super::hashing::{FastMap, FastSet};
 use super::index::Filed;
 use super::principal::Principal;
 use super::schema::{Action, EntityType, Extension, Type};
@@ -28,8 +28,10 @@ pub(super) struct Case<'a> {
     pub(super) action: &'a Arc<Action>,
     pub(super) resource: EntityUid,
     pub(super) context: Members<'a>,
-    /// What the body describes.
-    described: BTreeMap<EntityUid, Described<'a>>,
+    /// What the body says of the resource.
+    of_resource: Option<Described<'a>>,
+    /// What it says of others.
+    further: FastMap<EntityUid, Described<'a>>,
     /// The entities that the body names, repeats included.
     mentioned: Vec<EntityUid>,
     /// Those of them that the context names.
@@ -52,7 +54,6 @@ struct Intake<'a> {
     snapshot: &'a Snapshot,
     principal: &'a Principal,
     checker: Checker<'a>,
-    described: BTreeMap<EntityUid, Described<'a>>,
 }
 
 impl<'a> Case<'a> {
@@ -68,25 +69,43 @@ impl<'a> Case<'a> {
         applies(action, principal, resource_type)?;
 
         let checker = Checker::new(&snapshot.schema, Form::Plain);
-        let mut intake = Intake { snapshot, principal, checker, described: BTreeMap::new() };
-        intake.resource(&question.resource, resource_type, &resource)?;
+        let mut intake = Intake { snapshot, principal, checker };
+        let of_resource = intake.resource(&question.resource, resource_type, &resource)?;
+        let mut further = FastMap::default();
         for (index, entity) in question.entities.iter().enumerate() {
-            intake.further(entity, &resource, At::Element(&At::Root("entities"), index))?;
+            let at = At::Element(&At::Root("entities"), index);
+            let (uid, described) = intake.further(entity, &resource, at)?;
+            if further.contains_key(&uid) {
+                return Err(Refusal::malformed(format!("`{at}`: `{uid}` is described twice")));
+            }
+            further.insert(uid, described);
         }
         let before_context = intake.checker.mentioned.len();
         let context = intake.context(question, action)?;
-        let Intake { checker: Checker { mentioned, .. }, described, .. } = intake;
+        let mentioned = intake.checker.mentioned;
         let in_context = before_context..mentioned.len();
-        let case = Self { snapshot, principal, action, resource, context, described, mentioned, in_context };
+        let case = Self {
+            snapshot,
+            principal,
+            action,
+            resource,
+            context,
+            of_resource,
+            further,
+            mentioned,
+            in_context,
+        };
         case.check_ancestry()?;
         Ok(case)
     }
 
     /// The policies whose scope admits the question, by id.
-    pub(super) fn admitting(&self) -> Vec<&'a Filed> {
+    pub(super) fn admitting(&self) -> impl Iterator<Item = &'a Filed> + use<'a> {
         let index = &self.snapshot.index;
-        let ancestors = self.ancestors_of_resource();
-        let resources = index.resources.admitting(&self.resource, ancestors);
+        let resources = match self.parents(&self.resource).unwrap_or_default() {
+            near if self.stand_in_nothing(near) => index.resources.admitting(&self.resource, near),
+            _ => index.resources.admitting(&self.resource, self.ancestors_of_resource()),
+        };
         index.admitting(&self.action.uid, &self.principal.rows, &resources)
     }
 
@@ -103,16 +122,17 @@ impl<'a> Case<'a> {
         Standing::new(&self.resource, move |uid| found.get_or_init(find).contains(uid))
     }
 
-    /// An entity as the engine takes it; nothing where there is none of that uid.
+    /// An entity as the engine takes it, its ancestors left out where nobody asks for them; nothing where
+    /// there is none of that uid.
     ///
     /// # Errors
     /// The engine's words; never for what was judged.
-    pub(super) fn entity(&self, uid: &EntityUid) -> Result<Option<Entity>, String> {
+    pub(super) fn entity(&self, uid: &EntityUid, ancestors: bool) -> Result<Option<Entity>, String> {
         if *uid == self.principal.uid {
             return Ok(self.principal.alone.get(uid).cloned());
         }
-        match self.described.get(uid) {
-            Some(described) => described.entity(uid.clone()).map(Some),
+        match self.described(uid) {
+            Some(described) => described.entity(uid.clone(), ancestors).map(Some),
             None => self.snapshot.store.entity(uid),
         }
     }
@@ -121,7 +141,7 @@ impl<'a> Case<'a> {
     /// and tags name.
     pub(super) fn mentioned_by(&self, uid: &EntityUid) -> &[EntityUid] {
         // Tokens name no entities, so of a principal all that is mentioned is stored.
-        match self.described.get(uid) {
+        match self.described(uid) {
             Some(described) => self.mentioned.get(described.mentions.clone()).unwrap_or_default(),
             None => self.snapshot.store.references(uid),
         }
@@ -137,7 +157,7 @@ impl<'a> Case<'a> {
         if *uid == self.principal.uid {
             return Some(&self.principal.parents);
         }
-        let described = self.described.get(uid).map(|described| described.parents.as_slice());
+        let described = self.described(uid).map(|described| described.parents.as_slice());
         described.or_else(|| self.snapshot.store.parents(uid))
     }
 
@@ -145,15 +165,29 @@ impl<'a> Case<'a> {
         self.parents(uid).is_some_and(|parents| !parents.is_empty())
     }
 
-    fn ancestors_of_resource(&self) -> HashSet<&EntityUid> {
+    /// Whether none of these has ancestors.
+    fn stand_in_nothing(&self, uids: &[EntityUid]) -> bool {
+        !uids.iter().any(|uid| self.stands_in_something(uid))
+    }
+
+    fn described(&self, uid: &EntityUid) -> Option<&Described<'a>> {
+        if *uid == self.resource { self.of_resource.as_ref() } else { self.further.get(uid) }
+    }
+
+    fn ancestors_of_resource(&self) -> FastSet<&EntityUid> {
         ancestors(self.parents(&self.resource).unwrap_or_default(), |uid| self.parents(uid))
     }
 
     /// Ancestors of described entities: as many generations as are allowed, and no rings.
     fn check_ancestry(&self) -> Result<(), Refusal> {
         let limit = self.snapshot.limits.ancestry;
-        let standing = self.described.iter().filter(|(_, described)| !described.parents.is_empty());
-        match first_too_deep(standing.map(|(uid, _)| uid), |uid| self.parents(uid), limit) {
+        let of_resource = self.of_resource.iter().map(|described| (&self.resource, described));
+        let described = of_resource.chain(&self.further);
+        let mut deep =
+            described.filter(|(_, described)| limit == 0 || !self.stand_in_nothing(&described.parents));
+        let Some((first, _)) = deep.next() else { return Ok(()) };
+        let standing = std::iter::once(first).chain(deep.map(|(uid, _)| uid));
+        match first_too_deep(standing, |uid| self.parents(uid), limit) {
             None => Ok(()),
             Some(uid) => Err(Refusal::malformed(format!(
                 "`{uid}` has more than {limit} generations of ancestors, or stands in itself"
@@ -163,10 +197,10 @@ impl<'a> Case<'a> {
 }
 
 impl Described<'_> {
-    fn entity(&self, uid: EntityUid) -> Result<Entity, String> {
+    fn entity(&self, uid: EntityUid, ancestors: bool) -> Result<Entity, String> {
         let (attributes, tags) = (expressions(&self.attributes)?, expressions(&self.tags)?);
-        Entity::new_with_tags(uid, attributes, self.parents.iter().cloned(), tags)
-            .map_err(|error| error.to_string())
+        let parents = self.parents.iter().filter(|_| ancestors).cloned();
+        Entity::new_with_tags(uid, attributes, parents, tags).map_err(|error| error.to_string())
     }
 }
 
@@ -177,12 +211,12 @@ impl<'a> Intake<'a> {
         given: &'a EntityDescription,
         declared: &EntityType,
         uid: &EntityUid,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Option<Described<'a>>, Refusal> {
         let there = *uid == self.principal.uid || self.snapshot.store.contains(uid);
         if given.describes() {
             self.may_describe(declared, uid, At::Root("resource"))?;
         } else if there {
-            return Ok(());
+            return Ok(None);
         }
         if self.snapshot.plans.is_identity(&declared.name)
             && let Some((name, _)) = declared.attributes.0.iter().find(|(_, attribute)| attribute.required)
@@ -192,7 +226,7 @@ impl<'a> Intake<'a> {
                 declared.name
             )));
         }
-        self.describe(given, declared, uid, At::Root("resource"))
+        self.describe(given, declared, At::Root("resource")).map(Some)
     }
 
     /// Another entity of the body.
@@ -201,7 +235,7 @@ impl<'a> Intake<'a> {
         given: &'a EntityDescription,
         resource: &EntityUid,
         at: At<'_>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(EntityUid, Described<'a>), Refusal> {
         if given.type_name == "Action" || given.type_name.ends_with("::Action") {
             return Err(Refusal::malformed(format!(
                 "`{at}` is an action: the schema alone says what actions are"
@@ -212,11 +246,8 @@ impl<'a> Intake<'a> {
         if uid == *resource {
             return Err(Refusal::malformed(format!("`{at}` is the resource: describe it in `resource`")));
         }
-        if self.described.contains_key(&uid) {
-            return Err(Refusal::malformed(format!("`{at}`: `{uid}` is described twice")));
-        }
         self.may_describe(declared, &uid, at)?;
-        self.describe(given, declared, &uid, at)
+        Ok((uid, self.describe(given, declared, at)?))
     }
 
     /// Identity comes from the token and the store alone, and what is stored is never overridden.
@@ -246,9 +277,8 @@ impl<'a> Intake<'a> {
         &mut self,
         given: &'a EntityDescription,
         declared: &EntityType,
-        uid: &EntityUid,
         at: At<'_>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Described<'a>, Refusal> {
         static NOTHING: Record = Record::new();
         let before = self.checker.mentioned.len();
         let attributes = given.attributes.as_ref().unwrap_or(&NOTHING);
@@ -261,8 +291,7 @@ impl<'a> Intake<'a> {
             parents.push(self.checker.parent(declared, type_name, id, At::Element(&at_parents, index))?);
         }
         let mentions = before..self.checker.mentioned.len();
-        self.described.insert(uid.clone(), Described { attributes, tags, parents, mentions });
-        Ok(())
+        Ok(Described { attributes, tags, parents, mentions })
     }
 
     fn context(&mut self, question: &'a Question, action: &Action) -> Result<Members<'a>, Refusal> {

@@ -31,7 +31,19 @@ pub(super) struct Looks {
     pub(super) named_actions: bool,
     /// Any part of it at all.
     pub(super) context: bool,
+    /// What any entity stands in.
+    pub(super) ancestors: bool,
 }
+
+/// Everything there is.
+pub(super) const EVERYTHING: Looks = Looks {
+    principal: true,
+    resource: true,
+    action: true,
+    named_actions: true,
+    context: true,
+    ancestors: true,
+};
 
 impl Clauses {
     /// The clauses of one policy of a text that Cedar has parsed; none where it has none. To be called on
@@ -71,6 +83,7 @@ impl Looks {
             action: self.action || other.action,
             named_actions: self.named_actions || other.named_actions,
             context: self.context || other.context,
+            ancestors: self.ancestors || other.ancestors,
         }
     }
 
@@ -85,6 +98,7 @@ impl Looks {
                 "action" => self.action |= !is_only_compared(before.last(), after.first()),
                 "Action" => self.named_actions |= !names_what_is_compared(before, after),
                 "context" => self.context = true,
+                "in" => self.ancestors = true,
                 _ => {}
             }
         }
@@ -143,7 +157,7 @@ mod tests {
 
     fn looks_into(conditions: &str) -> Vec<&'static str> {
         let conditions = format!("permit (principal, action, resource) {conditions};");
-        let Looks { principal, resource, action, named_actions, context } =
+        let Looks { principal, resource, action, named_actions, context, ancestors: _ } =
             clauses(&conditions).unwrap().looks_into;
         let all = [
             (principal, "principal"),
@@ -192,6 +206,16 @@ mod tests {
         }
         assert_eq!(looks_into("when { action in Action::\"all\" }"), ["action"]);
     }
+    #[test]
+    fn only_in_asks_for_ancestors() {
+        let asks = |condition: &str| {
+            let text = format!("permit (principal, action, resource) when {{ {condition} }};");
+            clauses(&text).unwrap().looks_into.ancestors
+        };
+        assert!(asks("resource in context.folder") && asks("principal is User in Group::\"g\""));
+        assert!(!asks("resource.owner == principal && \"in\" == context.text"));
+    }
+
     #[test]
     fn an_action_that_is_named_may_be_another_than_the_one_that_is_asked_about() {
         for inert in [

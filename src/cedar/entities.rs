@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::Source;
 use super::ancestry::first_too_deep;
 use super::check::{At, Checker, Form};
+use super::hashing::FastSet;
 use super::json::{self, Part};
 use super::kept::{Keeper, KeptMembers, has_extension, kept_expressions};
 use super::progress::{Progress, Work};
@@ -28,7 +29,7 @@ const STORED_PARENTS: usize = 1_000;
 
 /// Every stored entity by uid.
 #[derive(Debug, Default)]
-pub(super) struct Store(HashSet<ByUid>);
+pub(super) struct Store(FastSet<ByUid>);
 
 /// A stored entity with what it leads to.
 #[derive(Debug)]
@@ -270,8 +271,8 @@ impl Store {
 
     /// Everything that the roots lead to, over whatever is stored; the roots themselves and what is not
     /// stored included.
-    pub(super) fn closure(&self, roots: impl IntoIterator<Item = EntityUid>) -> HashSet<EntityUid> {
-        let mut reached = HashSet::new();
+    pub(super) fn closure(&self, roots: impl IntoIterator<Item = EntityUid>) -> FastSet<EntityUid> {
+        let mut reached = FastSet::default();
         let mut open: Vec<EntityUid> = roots.into_iter().collect();
         while let Some(uid) = open.pop() {
             if !reached.contains(&uid) {

@@ -29,7 +29,7 @@ impl Snapshot {
     ) -> Result<Examined, Refusal> {
         let principal = self.principal(identity)?;
         let case = Case::judge(self, &principal, question)?;
-        Ok(Examined { in_scope: ids(&case.admitting()), evaluation: self.decide(&case, now)? })
+        Ok(Examined { in_scope: ids(case.admitting()), evaluation: self.decide(&case, now)? })
     }
 
     /// Evaluates a request in Cedar's own form as [`Snapshot::evaluate_given`] does.
@@ -38,10 +38,10 @@ impl Snapshot {
     /// What that refuses.
     pub fn examine_given(&self, given: &Given<'_>) -> Result<Examined, String> {
         let scene = self.scene_of(given)?;
-        Ok(Examined { in_scope: ids(&self.admitting_given(&scene)), evaluation: self.decide_given(&scene) })
+        Ok(Examined { in_scope: ids(self.admitting_given(&scene)), evaluation: self.decide_given(&scene) })
     }
 }
 
-fn ids(policies: &[&Filed]) -> Vec<Arc<str>> {
-    policies.iter().map(|policy| Arc::clone(&policy.id)).collect()
+fn ids<'a>(policies: impl IntoIterator<Item = &'a Filed>) -> Vec<Arc<str>> {
+    policies.into_iter().map(|policy| Arc::clone(&policy.id)).collect()
 }

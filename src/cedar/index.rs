@@ -13,10 +13,14 @@ use std::sync::Arc;
 use cedar_policy::{ActionConstraint, Effect, Entity, EntityUid};
 
 use super::clauses::Clauses;
+use super::hashing::FastMap;
 use super::level::Level;
 use super::policies::{Policies, PolicyInfo};
 use super::schema::{Action, Schema};
 use super::scope::{ConstraintNumber, Constraints, TooMany};
+
+/// As many policies as admit a request where few are for everybody.
+const USUAL: usize = 16;
 
 /// All policies of a snapshot, static and linked, filed under their scopes.
 #[derive(Debug, Default)]
@@ -24,7 +28,7 @@ pub(super) struct Index {
     pub(super) principals: Constraints,
     pub(super) resources: Constraints,
     /// For each action of the schema the numbers of the action constraints that admit it, sorted.
-    actions: HashMap<EntityUid, Box<[ActionNumber]>>,
+    actions: FastMap<EntityUid, Box<[ActionNumber]>>,
     /// Where in `rows` those of each principal constraint are.
     rows_of: Vec<Range<usize>>,
     rows: Vec<Row>,
@@ -114,13 +118,13 @@ impl Index {
 
     /// The policies whose scope admits a request, by id: from the rows of its principal, and the numbers
     /// of the constraints that admit its resource.
-    pub(super) fn admitting(
-        &self,
+    pub(super) fn admitting<'a>(
+        &'a self,
         action: &EntityUid,
         rows: &[Row],
         resources: &[ConstraintNumber],
-    ) -> Vec<&Filed> {
-        let mut found = Vec::new();
+    ) -> impl Iterator<Item = &'a Filed> + use<'a> {
+        let mut found = Vec::with_capacity(USUAL);
         for action in self.actions.get(action).into_iter().flatten() {
             let start = rows.partition_point(|row| row.action < *action);
             for row in rows.iter().skip(start).take_while(|row| row.action == *action) {
@@ -132,7 +136,7 @@ impl Index {
         // One that names several of the action's groups is found once for each.
         found.sort_unstable();
         found.dedup();
-        found.into_iter().filter_map(|policy| self.policies.get(policy as usize)).collect()
+        found.into_iter().filter_map(|policy| self.policies.get(policy as usize))
     }
 
     /// Every policy, by id.

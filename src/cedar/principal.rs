@@ -1,7 +1,6 @@
 //! From an identity to the principal's entity, by a plan that is made once per snapshot, and the
 //! principal's sealed closure: what no request may describe.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use cedar_policy::{Entities, Entity, EntityTypeName, EntityUid, RestrictedExpression};
@@ -9,6 +8,7 @@ use cedar_policy::{Entities, Entity, EntityTypeName, EntityUid, RestrictedExpres
 use super::ancestry::ancestors;
 use super::claims::{convert, convertible};
 use super::entities::{Store, StoredEntity, Supplied};
+use super::hashing::{FastMap, FastSet};
 use super::index::{Index, Row};
 use super::lint::Rule;
 use super::schema::{EntityType, Schema, Type};
@@ -25,24 +25,26 @@ pub(super) struct Principal {
     /// Where the policies are whose scope admits it.
     pub(super) rows: Box<[Row]>,
     /// What it stands in, near and far.
-    pub(super) ancestors: HashSet<EntityUid>,
+    pub(super) ancestors: FastSet<EntityUid>,
     /// What it stands in by itself: the groups of the token, and the parents that are stored.
     pub(super) parents: Vec<EntityUid>,
     /// The principal as an entity, with all of its ancestors, and no other entity.
     pub(super) alone: Entities,
+    /// The same without what it stands in, for those who do not ask.
+    pub(super) without_ancestors: Entities,
     /// The closure: itself, its ancestors, and everything that they lead to, stored or not. A body may
     /// name these and describe none.
-    pub(super) sealed: HashSet<EntityUid>,
+    pub(super) sealed: FastSet<EntityUid>,
     /// The groups that the token names.
-    pub(super) token_groups: HashSet<EntityUid>,
+    pub(super) token_groups: FastSet<EntityUid>,
 }
 
 /// How the identities of every issuer become principals.
 #[derive(Debug, Default)]
 pub(super) struct Plans {
-    by_issuer: HashMap<Arc<str>, Plan>,
+    by_issuer: FastMap<Arc<str>, Plan>,
     /// The types of principals, groups and machines: never described by a body.
-    identity_types: HashSet<EntityTypeName>,
+    identity_types: FastSet<EntityTypeName>,
 }
 
 /// How the identities of one issuer become principals.
@@ -188,20 +190,29 @@ impl Plans {
         kind.complete(&attributes, identity)?;
 
         let group = |name: &String| plan.group.entity(&plan.issuer.entity_id(name)).map_err(refused);
-        let token_groups = identity.groups.iter().map(group).collect::<Result<HashSet<_>, _>>()?;
+        let token_groups = identity.groups.iter().map(group).collect::<Result<FastSet<_>, _>>()?;
         let stored_parents = stored.map(StoredEntity::parents).unwrap_or_default();
         let parents: Vec<_> = token_groups.iter().chain(stored_parents).cloned().collect();
-        let ancestors: HashSet<_> =
+        let ancestors: FastSet<_> =
             ancestors(&parents, |uid| store.parents(uid)).into_iter().cloned().collect();
-        let entity = Entity::new_with_tags(uid.clone(), attributes, ancestors.iter().cloned(), tags)
-            .map_err(|error| broken(error.to_string()))?;
-        let alone = Entities::from_entities([entity], None).map_err(|error| broken(error.to_string()))?;
+        let entity = |standing_in: &FastSet<EntityUid>| {
+            Entity::new_with_tags(
+                uid.clone(),
+                attributes.iter().cloned(),
+                standing_in.iter().cloned(),
+                tags.iter().cloned(),
+            )
+            .map_err(|error| error.to_string())
+            .and_then(|entity| Entities::from_entities([entity], None).map_err(|error| error.to_string()))
+            .map_err(|why| Refusal::new(RefusalCode::InvalidToken, why))
+        };
+        let (alone, without_ancestors) = (entity(&ancestors)?, entity(&FastSet::default())?);
 
         let mentioned = store.references(&uid).iter().cloned();
         let sealed = store.closure(token_groups.iter().cloned().chain(mentioned).chain([uid.clone()]));
         let rows = index.rows(&index.principals.admitting(&uid, &ancestors));
         let name = uid.to_string().into();
-        Ok(Principal { uid, name, rows, ancestors, parents, alone, sealed, token_groups })
+        Ok(Principal { uid, name, rows, ancestors, parents, alone, without_ancestors, sealed, token_groups })
     }
 
     fn plan(&self, identity: &Identity) -> Result<(&Plan, &KindPlan), Refusal> {

@@ -1,14 +1,14 @@
 //! What the engine is given where conditions must be evaluated: the request, and of all entities those
 //! that the conditions can get at.
 
-use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
 use cedar_policy::{Context, Entities, Entity, EntityUid, Request, RestrictedExpression};
 
 use super::case::{Case, wants_now};
-use super::clauses::Looks;
+use super::clauses::{EVERYTHING, Looks};
 use super::extension;
+use super::hashing::FastSet;
 use super::index::Guard;
 use super::level::Level;
 use super::schema::Extension;
@@ -45,9 +45,7 @@ impl<'a> Needs<'a> {
 
     /// Whatever a request leads to, and these.
     pub(super) fn everything(literals: impl IntoIterator<Item = &'a EntityUid>) -> Self {
-        let looks_into =
-            Looks { principal: true, resource: true, action: true, named_actions: true, context: true };
-        Self { looks_into, level: Level::Unbounded, literals: literals.into_iter().collect() }
+        Self { looks_into: EVERYTHING, level: Level::Unbounded, literals: literals.into_iter().collect() }
     }
 }
 
@@ -78,8 +76,12 @@ impl Case<'_> {
 
     fn entities(&self, needs: &Needs<'_>) -> Result<Entities, Refusal> {
         let gathered = Walk::gather(self, needs).map_err(Refusal::mismatch)?;
-        // Making a principal with its groups takes longer than all the rest.
-        let made = if needs.looks_into.principal { self.principal.alone.clone() } else { Entities::empty() };
+        // Making a principal with its groups takes longer than all the rest, and adding to it long.
+        let made = match needs.looks_into {
+            Looks { principal: false, .. } => Entities::empty(),
+            Looks { ancestors: false, .. } => self.principal.without_ancestors.clone(),
+            _ => self.principal.alone.clone(),
+        };
         if gathered.is_empty() {
             return Ok(made);
         }
@@ -90,17 +92,24 @@ impl Case<'_> {
 /// A walk from what conditions look into, one step for each level.
 struct Walk<'a> {
     case: &'a Case<'a>,
-    reached: HashSet<&'a EntityUid>,
+    ancestors: bool,
+    reached: FastSet<&'a EntityUid>,
     /// What is among the entities already.
-    given: HashSet<&'a EntityUid>,
+    given: FastSet<&'a EntityUid>,
     entities: Vec<Entity>,
 }
 
 impl<'a> Walk<'a> {
     /// Every entity that is needed, but for the principal where that is looked into.
     fn gather(case: &'a Case<'a>, needs: &Needs<'a>) -> Result<Vec<Entity>, String> {
-        let mut walk = Self { case, reached: HashSet::new(), given: HashSet::new(), entities: Vec::new() };
         let looks = needs.looks_into;
+        let mut walk = Self {
+            case,
+            ancestors: looks.ancestors,
+            reached: FastSet::default(),
+            given: FastSet::default(),
+            entities: Vec::new(),
+        };
         let steps = match needs.level {
             Level::Bounded(steps) => steps,
             Level::Unbounded => u32::MAX,
@@ -141,10 +150,14 @@ impl<'a> Walk<'a> {
 
     /// Takes an entity and, for the engine to find its ancestors, those that stand in something themselves.
     fn give(&mut self, uid: &'a EntityUid) -> Result<(), String> {
+        if !self.ancestors {
+            self.entities.extend(self.case.entity(uid, false)?);
+            return Ok(());
+        }
         let mut open = vec![uid];
         while let Some(uid) = open.pop() {
             if self.given.insert(uid) {
-                self.entities.extend(self.case.entity(uid)?);
+                self.entities.extend(self.case.entity(uid, true)?);
                 let parents = self.case.parents(uid).unwrap_or_default();
                 open.extend(parents.iter().filter(|parent| self.case.stands_in_something(parent)));
             }

@@ -1,12 +1,13 @@
 //! What the schema declares: entity types, actions, the types of attributes, and the names that
 //! requests may use for them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 use std::sync::Arc;
 
 use cedar_policy::{Entity, EntityId, EntityTypeName, EntityUid};
 
+use super::hashing::{FastMap, FastSet};
 use super::resolved::{self, Resolved};
 use crate::model::suggestion::did_you_mean;
 use crate::model::{Refusal, RefusalCode};
@@ -50,7 +51,7 @@ pub(super) struct EntityType {
     pub(super) attributes: RecordType,
     pub(super) tags: Option<Type>,
     /// The types that an ancestor may have, near and far.
-    pub(super) ancestors: HashSet<EntityTypeName>,
+    pub(super) ancestors: FastSet<EntityTypeName>,
     /// The ids of an enumerated type; none where every id goes.
     pub(super) ids: Option<BTreeSet<String>>,
 }
@@ -71,10 +72,10 @@ pub(super) struct Action {
 /// Everything that the schema declares, by name.
 #[derive(Debug)]
 pub(super) struct Schema {
-    types: HashMap<EntityTypeName, Arc<EntityType>>,
+    types: FastMap<EntityTypeName, Arc<EntityType>>,
     /// What requests may write: full names, and short ones of the configured namespace.
-    type_names: HashMap<String, Arc<EntityType>>,
-    action_names: HashMap<String, Arc<Action>>,
+    type_names: FastMap<String, Arc<EntityType>>,
+    action_names: FastMap<String, Arc<Action>>,
     namespace: String,
 }
 
@@ -86,14 +87,14 @@ impl Schema {
         namespace: &str,
     ) -> Result<Self, String> {
         let types = resolved::entity_types(schema, resolved)?;
-        let mut type_names = HashMap::new();
+        let mut type_names = FastMap::default();
         for (name, entity_type) in &types {
             type_names.insert(name.to_string(), Arc::clone(entity_type));
             if name.namespace() == namespace {
                 type_names.insert(name.basename().to_owned(), Arc::clone(entity_type));
             }
         }
-        let mut action_names = HashMap::new();
+        let mut action_names = FastMap::default();
         for action in resolved::actions(schema, resolved)? {
             let action = Arc::new(action);
             action_names.insert(action.name.to_string(), Arc::clone(&action));
@@ -101,6 +102,7 @@ impl Schema {
                 action_names.insert(action.uid.id().unescaped().to_owned(), action);
             }
         }
+        let types = types.into_iter().collect();
         Ok(Self { types, type_names, action_names, namespace: namespace.to_owned() })
     }
 

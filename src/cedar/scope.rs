@@ -2,10 +2,11 @@
 //!
 //! A scope never fails to evaluate, whatever entities there are, so its verdict here is Cedar's.
 
-use std::collections::HashMap;
 use std::num::NonZeroU32;
 
 use cedar_policy::{EntityId, EntityTypeName, EntityUid, PrincipalConstraint, ResourceConstraint};
+
+use super::hashing::FastMap;
 
 /// What a scope asks of the principal, or of the resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,14 +35,14 @@ pub(super) struct ConstraintNumber(NonZeroU32);
 pub(super) struct Constraints {
     count: u32,
     any: Option<ConstraintNumber>,
-    by_type: HashMap<EntityTypeName, OfType>,
+    by_type: FastMap<EntityTypeName, OfType>,
 }
 
 /// The constraints that speak of a type, or of its entities.
 #[derive(Debug, Default)]
 struct OfType {
     is: Option<ConstraintNumber>,
-    by_id: HashMap<EntityId, OfEntity>,
+    by_id: FastMap<EntityId, OfEntity>,
 }
 
 /// The constraints that speak of one entity.
@@ -49,12 +50,12 @@ struct OfType {
 struct OfEntity {
     equal: Option<ConstraintNumber>,
     within: Option<ConstraintNumber>,
-    #[expect(
-        clippy::box_collection,
-        reason = "few have any, and there are as many of these as entities in scopes"
-    )]
-    is_in: Option<Box<HashMap<EntityTypeName, ConstraintNumber>>>,
+    /// Few have any, and there are as many of these as entities in scopes.
+    is_in: Option<Box<FastMap<EntityTypeName, ConstraintNumber>>>,
 }
+
+/// As many constraints as admit one entity where few policies name it.
+const USUAL: usize = 8;
 
 /// More constraints than numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -101,15 +102,16 @@ impl Constraints {
         uid: &'a EntityUid,
         ancestors: impl IntoIterator<Item = &'a EntityUid>,
     ) -> Vec<ConstraintNumber> {
-        let mut found: Vec<_> = self.any.into_iter().collect();
+        let mut found = Vec::with_capacity(USUAL);
+        found.extend(self.any);
         let of_type = self.by_type.get(uid.type_name());
         found.extend(of_type.and_then(|of_type| of_type.is));
-        found.extend(self.of_entity(uid).and_then(|of_entity| of_entity.equal));
-        for within in std::iter::once(uid).chain(ancestors) {
-            if let Some(of_entity) = self.of_entity(within) {
-                found.extend(of_entity.within);
-                found.extend(of_entity.is_in.as_ref().and_then(|numbers| numbers.get(uid.type_name())));
-            }
+        let of_itself = of_type.and_then(|of_type| of_type.by_id.get(uid.id()));
+        found.extend(of_itself.and_then(|of_entity| of_entity.equal));
+        let of_ancestors = ancestors.into_iter().filter_map(|ancestor| self.of_entity(ancestor));
+        for of_entity in of_itself.into_iter().chain(of_ancestors) {
+            found.extend(of_entity.within);
+            found.extend(of_entity.is_in.as_ref().and_then(|numbers| numbers.get(uid.type_name())));
         }
         found
     }
@@ -124,7 +126,7 @@ impl Constraints {
     }
 }
 
-fn of_entity<'a>(by_type: &'a mut HashMap<EntityTypeName, OfType>, uid: &EntityUid) -> &'a mut OfEntity {
+fn of_entity<'a>(by_type: &'a mut FastMap<EntityTypeName, OfType>, uid: &EntityUid) -> &'a mut OfEntity {
     by_type.entry(uid.type_name().clone()).or_default().by_id.entry(uid.id().clone()).or_default()
 }
 

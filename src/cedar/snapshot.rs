@@ -197,12 +197,12 @@ impl Snapshot {
         let ancestors = |uid| entities.ancestors(uid).into_iter().flatten();
         let principals = self.index.principals.admitting(principal, ancestors(principal));
         let resources = self.index.resources.admitting(resource, ancestors(resource));
-        self.index.admitting(action, &self.index.rows(&principals), &resources)
+        self.index.admitting(action, &self.index.rows(&principals), &resources).collect()
     }
 }
 
 /// What scopes decide, and the policies whose conditions are left.
-fn by_scope(admitting: Vec<&Filed>) -> (Verdict, Vec<(&Filed, &Guard)>) {
+fn by_scope<'a>(admitting: impl IntoIterator<Item = &'a Filed>) -> (Verdict, Vec<(&'a Filed, &'a Guard)>) {
     let mut verdict = Verdict::default();
     let mut guarded = Vec::new();
     for policy in admitting {

@@ -1,7 +1,7 @@
 //! JSON objects and nothing else where a struct is wanted. Serde would read an array too, its elements
 //! as the members in their order: a form that nobody documents, and that changes with the struct.
 
-use serde::de::{DeserializeOwned, Deserializer, Visitor};
+use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor};
 use serde::forward_to_deserialize_any;
 
 /// A deserializer that knows objects only.
@@ -13,7 +13,9 @@ pub struct Object<D>(pub D);
 /// # Errors
 /// It is not, or what is in it does not fit.
 pub fn read<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<T> {
-    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    // Once for the whole text, and not string by string.
+    let json = std::str::from_utf8(json).map_err(|_| serde_json::Error::custom("the text is not UTF-8"))?;
+    let mut deserializer = serde_json::Deserializer::from_str(json);
     let value = T::deserialize(Object(&mut deserializer))?;
     deserializer.end()?;
     Ok(value)
@@ -53,5 +55,6 @@ mod tests {
             assert!(refused.contains("expected a point"), "{refused}");
         }
         assert!(read::<Point>(b"{\"x\": 1, \"y\": 2} {}").is_err());
+        assert!(read::<Point>(b"{\"x\": 1, \"y\": 2, \"\xff\": 3}").is_err());
     }
 }

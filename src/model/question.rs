@@ -284,9 +284,15 @@ fn parse<T: DeserializeOwned>(json: &[u8], limits: &Limits) -> Result<T, Refusal
     if json.is_empty() {
         return Err(Refusal::malformed("there is no body: send the question in JSON"));
     }
-    let depth = nesting(json);
-    if depth > limits.depth {
-        return Err(Refusal::malformed(format!("the JSON nests {depth} deep, more than {}", limits.depth)));
+    // Few brackets cannot nest deep, and counting them is quicker.
+    if json.iter().filter(|byte| matches!(byte, b'{' | b'[')).count() > limits.depth {
+        let depth = nesting(json);
+        if depth > limits.depth {
+            return Err(Refusal::malformed(format!(
+                "the JSON nests {depth} deep, more than {}",
+                limits.depth
+            )));
+        }
     }
     read(json)
 }

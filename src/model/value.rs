@@ -1,6 +1,7 @@
 //! A JSON value that Cedar could hold: no floats, no nulls, no member given twice.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -156,10 +157,13 @@ impl<'de> Visitor<'de> for RecordVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Record, A::Error> {
         let mut record = Record::new();
         while let Some((name, value)) = members.next_entry::<String, Value>()? {
-            if record.contains_key(&name) {
-                return Err(de::Error::custom(format_args!("the member `{name}` is given twice")));
-            }
-            record.insert(name, value);
+            match record.entry(name) {
+                Entry::Vacant(member) => member.insert(value),
+                Entry::Occupied(member) => {
+                    let name = member.key();
+                    return Err(de::Error::custom(format_args!("the member `{name}` is given twice")));
+                }
+            };
         }
         Ok(record)
     }

@@ -80,11 +80,15 @@ async fn a_log_that_takes_nothing_withholds_answers_and_blocks_nobody() {
         let (reader, writer) = std::io::pipe().unwrap();
         std::mem::forget(reader);
         command.env("PALISADE__AUDIT__SINK", "stdout").env("PALISADE__AUDIT__STALL", "250ms").stdout(writer);
+        // The only thread that serves would be seen to be blocked.
+        command.env("TOKIO_WORKER_THREADS", "1");
     });
     let alice = service.token("alice", &["admin"]);
     let withheld = service.until(&alice, update(), |reply| reply.status != 200).await;
     assert_eq!(withheld.outcome(), "503 audit_unavailable");
-    assert_eq!(service.operations("/livez").await.status, 200);
+    let (behind_it, livez) = tokio::join!(service.authorize(&alice, update()), service.operations("/livez"));
+    assert_eq!(behind_it.outcome(), "503 audit_unavailable");
+    assert_eq!(livez.status, 200);
     assert!(service.metric("palisade_audit_stalls_total").await >= 1.0);
 }
 

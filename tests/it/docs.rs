@@ -196,7 +196,15 @@ fn the_reasons_of_the_page_are_those_that_answers_have() {
 
 #[test]
 fn the_links_of_the_pages_lead_somewhere() {
-    for page in ["README.md", "docs/policies.md", "docs/lint.md", "ARCHITECTURE.md", "CONTRIBUTING.md"] {
+    let pages = [
+        "README.md",
+        "docs/policies.md",
+        "docs/lint.md",
+        "docs/performance.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+    ];
+    for page in pages {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(page).parent().unwrap().to_owned();
         for link in Page::read(page).text.split("](").skip(1) {
             let target = link.split([')', '#']).next().unwrap();

@@ -1,0 +1,51 @@
+#!/usr/bin/env python3
+"""The instructions of one decision, against those on record: what a change has made slower shows here, on
+any machine and however busy it is.
+
+    make instructions      (wants valgrind; builds with the release profile)
+    make instructions RECORD=1      writes what it counts into benches/instructions.json
+
+Starting, compiling the policies and ending cost instructions too, so two runs that differ in nothing but the
+number of decisions are counted, and the difference is what counts.
+"""
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+ON_RECORD = ROOT / "benches/instructions.json"
+PROGRAM = ROOT / "target/release/examples/decisions"
+FEW, MANY = 1_000, 3_000
+POLICIES = (10, 10_000)
+# Hashes are seeded anew in every run, and tables of other seeds are probed otherwise.
+TOLERATED = 1.10
+
+
+def instructions(candidate: str, policies: int, decisions: int) -> int:
+    command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", PROGRAM, candidate, str(policies), str(decisions)]
+    run = subprocess.run(command, check=True, capture_output=True, text=True)
+    return int(re.search(r"Collected : (\d+)", run.stderr).group(1))
+
+
+def one_decision(candidate: str, policies: int) -> int:
+    return round((instructions(candidate, policies, MANY) - instructions(candidate, policies, FEW)) / (MANY - FEW))
+
+
+def main() -> None:
+    counted = {f"{candidate}, {policies} policies": one_decision(candidate, policies) for candidate in ("scope", "condition") for policies in POLICIES}
+    if "--record" in sys.argv:
+        ON_RECORD.write_text(json.dumps(counted, indent=2) + "\n")
+    on_record = json.loads(ON_RECORD.read_text())
+    slower = False
+    for name, now in counted.items():
+        ratio = now / on_record[name]
+        slower |= ratio > TOLERATED
+        print(f"{name:<26} {now:>7} instructions, {on_record[name]:>7} on record: {ratio:.2f}")
+    if slower:
+        sys.exit("a decision takes more instructions than it did: mend it, or record it and say why")
+
+
+if __name__ == "__main__":
+    main()

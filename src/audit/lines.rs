@@ -1,0 +1,57 @@
+//! Lines of the decision log on their way to it: whole ones, in one piece.
+
+use super::log::AuditError;
+use super::object::Object;
+use super::record::Line;
+
+/// What a buffer keeps of its memory when it is emptied: more than one decision needs, less than
+/// a large batch leaves behind.
+const KEPT: usize = 64 * 1024;
+
+/// Whole lines, ready to be written in one piece.
+#[derive(Debug, Default)]
+pub struct Lines {
+    bytes: Vec<u8>,
+    count: usize,
+}
+
+impl Lines {
+    /// Adds a line behind the others.
+    pub fn push(&mut self, line: &Line<'_>) -> Result<(), AuditError> {
+        let start = self.bytes.len();
+        let mut object = Object::begin(&mut self.bytes);
+        if let Err(error) = line.write(&mut object) {
+            self.bytes.truncate(start);
+            return Err(AuditError::Encoding(error.to_string().into()));
+        }
+        object.end();
+        self.bytes.push(b'\n');
+        self.count += 1;
+        Ok(())
+    }
+
+    /// Puts a line before the others.
+    pub fn push_first(&mut self, line: &Line<'_>) -> Result<(), AuditError> {
+        let end = self.bytes.len();
+        self.push(line)?;
+        self.bytes.rotate_left(end);
+        Ok(())
+    }
+
+    /// The lines, each with its newline.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Takes all lines out; the memory stays, as far as it is not out of proportion.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.bytes.shrink_to(KEPT);
+        self.count = 0;
+    }
+}
