@@ -1,4 +1,8 @@
-//! Work that nobody waits for, on threads that yield to those that serve.
+//! Work that no request waits for, on threads beside those that serve.
+//!
+//! They have the same priority. A thread that yields more is stopped wherever it is, and that may be where
+//! it changes the memory of the process: every other thread then waits for it, and requests that took 30 ms
+//! at most take 250.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -11,10 +15,6 @@ use super::THE_FILES;
 use crate::cedar::Snapshot;
 use crate::model::Finding;
 
-/// How much these threads yield, as `nice` counts it: beside a serving thread that is busy they get a tenth
-/// of a processor.
-const NICENESS: i32 = 10;
-
 /// How often it is looked whether a snapshot is still used.
 const RETIRING: Duration = Duration::from_millis(50);
 
@@ -26,7 +26,7 @@ pub(super) fn threads() -> usize {
     available_parallelism().map_or(1, NonZeroUsize::get).saturating_sub(1).max(1)
 }
 
-/// Runs something on a thread of its own. What it starts yields too.
+/// Runs something on a thread of its own, which gives its memory back when it ends.
 ///
 /// # Errors
 /// What the work gives, or that it came to no end.
@@ -36,7 +36,6 @@ pub(super) async fn run<T: Send + 'static>(
     let failed = |what: String| vec![Finding::error(&THE_FILES.into(), "internal", what)];
     let (tell, told) = oneshot::channel();
     let started = Builder::new().name("reload".to_owned()).spawn(move || {
-        yield_to_others();
         let _nobody_waits = tell.send(work());
     });
     started.map_err(|error| failed(format!("no thread to reload on: {error}")))?;
@@ -48,7 +47,6 @@ pub(super) async fn run<T: Send + 'static>(
 pub(super) fn retire(former: Arc<Snapshot>) {
     // Without a thread, whoever has it last frees it.
     let _started = Builder::new().name("retire".to_owned()).spawn(move || {
-        yield_to_others();
         for _ in 0..LOOKS {
             if Arc::strong_count(&former) == 1 {
                 break;
@@ -57,11 +55,4 @@ pub(super) fn retire(former: Arc<Snapshot>) {
         }
         drop(former);
     });
-}
-
-/// On Linux a thread has a niceness of its own, which its threads take over.
-fn yield_to_others() {
-    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
-        tracing::debug!(%error, "reloads cannot be made to yield");
-    }
 }
