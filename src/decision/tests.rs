@@ -234,7 +234,7 @@ async fn a_batch_lets_others_run_and_is_judged_on_one_snapshot() {
 async fn a_large_batch_is_answered_and_recorded_in_the_order_asked() {
     let case = Case::new();
     let item = |number: usize| {
-        let action = if number % 3 == 0 { "readProdukt" } else { "readProduct" };
+        let action = if number.is_multiple_of(3) { "readProdukt" } else { "readProduct" };
         json!({"id": number.to_string(), "action": action, "resource": {"type": "Product", "id": format!("p-{number}")}})
     };
     let items = batch(&Value::Array((0..1_000).map(item).collect()));
@@ -245,7 +245,7 @@ async fn a_large_batch_is_answered_and_recorded_in_the_order_asked() {
     for (number, decision) in decisions.iter().enumerate() {
         let record = &records[number + 1];
         assert_eq!(decision["id"], number.to_string());
-        assert_eq!(decision["decision"] == "allow", number % 3 != 0);
+        assert_eq!(decision["decision"] == "allow", !number.is_multiple_of(3));
         assert_eq!(record["resource"], format!("Shop::Product::\"p-{number}\""));
         assert_eq!(record["decision_id"], decision["decision_id"]);
         assert_eq!(records[0]["decision_ids"][number], decision["decision_id"]);
