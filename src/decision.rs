@@ -3,8 +3,6 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use tokio::task::yield_now;
-
 pub use crate::audit::{AuditError, Refused};
 use crate::audit::{Line, Lines, Log, Outcome, Pending};
 use crate::cedar::Snapshots;
@@ -14,6 +12,7 @@ use crate::model::{BatchItem, Evaluation, Identity, Now, Question, Refusal};
 use crate::telemetry::Metrics;
 
 mod answer;
+mod batch;
 mod case;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -21,10 +20,8 @@ pub(crate) mod tests;
 use answer::ItemAnswer;
 pub(crate) use answer::new_uuid;
 pub use answer::{Answer, BatchAnswer, DecisionId};
-use case::{Case, JudgedItem};
-
-/// How many items of a batch are judged before other requests get their turn.
-const CHUNK: usize = 16;
+use batch::Judged;
+use case::Case;
 
 /// Decides, and puts on record what it decides.
 #[derive(Debug, Clone)]
@@ -107,7 +104,7 @@ impl Decider {
 
     async fn answer(
         &self,
-        identity: &Identity,
+        identity: &Arc<Identity>,
         question: &Question,
         facts: RequestFacts<'_>,
         explain: bool,
@@ -131,35 +128,28 @@ impl Decider {
 
     async fn answer_batch(
         &self,
-        identity: &Identity,
+        identity: &Arc<Identity>,
         items: Vec<BatchItem>,
         facts: RequestFacts<'_>,
     ) -> Result<BatchAnswer, Undecided> {
         let case = Case::new(self, identity, facts);
         let batch = self.new_id();
-        let mut lines = Lines::default();
-        let mut judged = Vec::with_capacity(items.len());
-        for (number, item) in items.into_iter().enumerate() {
-            if number % CHUNK == CHUNK - 1 {
-                yield_now().await;
-            }
-            let item = JudgedItem::new(&case, item, self.new_id());
-            if let Some(refusal) = item.refused_for_all() {
-                return Err(case.refused(refusal, None).await);
-            }
-            lines.push(&item.line(&case, &batch))?;
-            judged.push(item);
+        let judged = Judged::of(&case, items, batch).await?;
+        if let Some(refusal) = judged.refused_for_all() {
+            return Err(case.refused(refusal, None).await);
         }
-        let ids: Vec<_> = judged.iter().map(|item| item.decision_id.as_str()).collect();
-        lines.push_first(&case.head(&batch, &ids))?;
+        let ids: Vec<_> = judged.items.iter().map(|item| item.decision_id.as_str()).collect();
+        let mut lines = Lines::default();
+        lines.push(&case.head(&batch, &ids))?;
+        lines.append(&judged.lines);
         let receipt = self.log.record(&lines).await?;
-        for item in &judged {
+        for item in &judged.items {
             match &item.judged {
                 Ok(evaluation) => self.count(evaluation, &item.action),
                 Err(_) => self.count_refused(),
             }
         }
-        let answers = judged.into_iter().map(ItemAnswer::from).collect();
+        let answers = judged.items.into_iter().map(ItemAnswer::from).collect();
         Ok(BatchAnswer::new(answers, case.revision(), &receipt))
     }
 

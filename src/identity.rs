@@ -20,10 +20,12 @@ pub mod token;
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::num::NonZero;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 
-use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::{JoinSet, yield_now};
 
 pub use config::{Config, ConfigFault, check_all};
 pub use fixture::Fixture;
@@ -111,6 +113,8 @@ struct Inner {
     /// Every form of every `iss`, with its issuer's place.
     places: HashMap<String, usize>,
     cache: TokenCache,
+    /// Who may verify a signature: as many as there are threads to do it.
+    verifying: Semaphore,
     clock: Clock,
     longest_token: usize,
     statuses: watch::Sender<Vec<KeyStatus>>,
@@ -190,6 +194,7 @@ impl Verifier {
             issuers: accepted,
             places,
             cache: TokenCache::of_bytes(limits.token_cache),
+            verifying: Semaphore::new(available_parallelism().map_or(1, NonZero::get)),
             clock,
             longest_token: limits.token,
             statuses,
@@ -266,7 +271,13 @@ impl Inner {
         let members = parts.claims().map_err(Broken::from)?;
         let (place, issuer) = self.issuer(&members)?;
         let loaded = issuer.keys_with(&header.kid).await?;
-        verify_signature(&parts, &header, &loaded)?;
+        {
+            // Everybody else has a turn before each signature, so that a flood of tokens waits for
+            // itself, and not the tokens that are known.
+            let _turn = self.verifying.acquire().await;
+            yield_now().await;
+            verify_signature(&parts, &header, &loaded)?;
+        }
         let claims = Claims::read(&members, &issuer.mapping);
         claims.judge(&issuer.config, self.clock.now().wall)?;
         let (times, identity) = issuer.identity(claims)?;

@@ -83,9 +83,9 @@ class Wrk:
         tokens.write_text("\n".join(question.tokens))
         self.seconds = seconds
         options = f"-t1 -c{connections} -d{seconds}s --timeout {TIMEOUT}s".split()
-        given = [template, tokens, str(question.ids), str(pause)]
+        given = [str(template), str(tokens), str(question.ids), str(pause)]
         self.process = subprocess.Popen(
-            ["wrk", *options, "-s", LUA, f"http://127.0.0.1:{port}", "--", *given],
+            ["wrk", *options, "-s", str(LUA), f"http://127.0.0.1:{port}", "--", *given],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

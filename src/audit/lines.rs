@@ -30,12 +30,10 @@ impl Lines {
         Ok(())
     }
 
-    /// Puts a line before the others.
-    pub fn push_first(&mut self, line: &Line<'_>) -> Result<(), AuditError> {
-        let end = self.bytes.len();
-        self.push(line)?;
-        self.bytes.rotate_left(end);
-        Ok(())
+    /// Adds all of others behind these.
+    pub fn append(&mut self, others: &Self) {
+        self.bytes.extend_from_slice(&others.bytes);
+        self.count += others.count;
     }
 
     /// The lines, each with its newline.

@@ -75,11 +75,9 @@ fn write_text(bytes: &mut Vec<u8>, text: &str) -> Result<()> {
     Ok(())
 }
 
-/// Whether a text stands in JSON as it is: printable ASCII without quote and backslash. Looks at
-/// every byte, because that is what processors do many at a time.
+/// Whether a text stands in JSON as it is: printable ASCII without quote and backslash.
 fn is_plain(text: &str) -> bool {
-    text.bytes()
-        .fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~') & (byte != b'"') & (byte != b'\\'))
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\')
 }
 
 #[cfg(test)]

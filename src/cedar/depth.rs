@@ -13,7 +13,9 @@ use cedar_policy::{
     Authorizer, Context, Entities, Entity, EntityUid, PolicySet, Request, RestrictedExpression,
 };
 
+use super::clauses::Clauses;
 use super::limits::{CONDITIONALS, EVALUATION_STACK, NESTING, OPERATORS};
+use super::statements;
 use crate::model::Finding;
 
 /// What may be on the stack already where a question is evaluated: the runtime, the connection, the
@@ -38,16 +40,20 @@ fn evaluated_on(stack: usize) -> Result<(), String> {
 
 fn one_evaluated_on(stack: usize, policy: &str) -> Result<(), String> {
     let policies = PolicySet::from_str(policy).map_err(|error| error.to_string())?;
+    let statements = statements::policies(policy);
+    let clauses = statements.first().and_then(|statement| Clauses::of(policy, statement).transpose());
+    let clauses = clauses.ok_or("the policy has no conditions")??;
     thread::scope(|scope| {
         let builder = thread::Builder::new().name("depth".to_owned()).stack_size(stack);
         let evaluating = builder
-            .spawn_scoped(scope, || evaluate(&policies))
+            .spawn_scoped(scope, || evaluate(&clauses, &policies))
             .map_err(|error| format!("no thread to evaluate on: {error}"))?;
         evaluating.join().unwrap_or_else(|_| Err("the evaluation stopped in the middle".to_owned()))
     })
 }
 
-fn evaluate(policies: &PolicySet) -> Result<(), String> {
+/// The conditions as decisions evaluate them, and the whole policy as `verify_index` does.
+fn evaluate(clauses: &Clauses, policies: &PolicySet) -> Result<(), String> {
     let uid = EntityUid::from_str("Deep::\"deep\"").map_err(|error| error.to_string())?;
     let itself = RestrictedExpression::new_entity_uid(uid.clone());
     let entity = Entity::new(uid.clone(), HashMap::from([("a".to_owned(), itself)]), HashSet::new())
@@ -55,6 +61,7 @@ fn evaluate(policies: &PolicySet) -> Result<(), String> {
     let entities = Entities::from_entities([entity], None).map_err(|error| error.to_string())?;
     let request = Request::new(uid.clone(), uid.clone(), uid, Context::empty(), None)
         .map_err(|error| error.to_string())?;
+    clauses.hold(&request, &entities).map_err(|error| error.to_string())?;
     let response = Authorizer::new().is_authorized(&request, policies, &entities);
     response.diagnostics().errors().next().map_or(Ok(()), |error| Err(error.to_string()))
 }

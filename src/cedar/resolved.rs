@@ -95,6 +95,7 @@ pub(super) fn entity_types(
         for (name, written) in &declared.entity_types {
             let name = EntityTypeName::from_str(&full(namespace, name)).map_err(|error| error.to_string())?;
             let entity_type = EntityType {
+                written: name.to_string().into(),
                 attributes: match &written.shape {
                     Some(shape) => record(shape, resolved)?,
                     None => RecordType::default(),

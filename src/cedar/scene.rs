@@ -15,6 +15,9 @@ use super::schema::Extension;
 use super::typed::expressions;
 use crate::model::{Refusal, Timestamp};
 
+/// As many entities are added to the principal's own rather than all made together.
+const FEW: usize = 4;
+
 /// What conditions are judged against: a request in the engine's form.
 #[derive(Debug)]
 pub(super) struct Scene {
@@ -75,17 +78,21 @@ impl Case<'_> {
     }
 
     fn entities(&self, needs: &Needs<'_>) -> Result<Entities, Refusal> {
-        let gathered = Walk::gather(self, needs).map_err(Refusal::mismatch)?;
-        // Making a principal with its groups takes longer than all the rest, and adding to it long.
-        let made = match needs.looks_into {
+        let mut gathered = Walk::gather(self, needs).map_err(Refusal::mismatch)?;
+        let principal = match needs.looks_into {
             Looks { principal: false, .. } => Entities::empty(),
             Looks { ancestors: false, .. } => self.principal.without_ancestors.clone(),
             _ => self.principal.alone.clone(),
         };
-        if gathered.is_empty() {
-            return Ok(made);
-        }
-        made.add_entities(gathered, None).map_err(|error| Refusal::malformed(error.to_string()))
+        let entities = if gathered.len() <= FEW {
+            // Making a principal with its groups takes longer than all the rest.
+            if gathered.is_empty() { Ok(principal) } else { principal.add_entities(gathered, None) }
+        } else {
+            // But to mend a closure takes longer than to make one, and far longer in deep hierarchies.
+            gathered.extend(principal.iter().cloned());
+            Entities::from_entities(gathered, None)
+        };
+        entities.map_err(|error| Refusal::malformed(error.to_string()))
     }
 }
 

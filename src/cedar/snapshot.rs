@@ -148,10 +148,8 @@ impl Snapshot {
     /// The uid of an entity that a request names, as policies write it; the names as given where
     /// the schema has no such type.
     pub fn entity_name(&self, type_name: &str, id: &str) -> String {
-        match self.schema.entity(type_name, id) {
-            Ok(uid) => uid.to_string(),
-            Err(_) => format!("{type_name}::{id:?}"),
-        }
+        let named = self.schema.entity_type(type_name).and_then(|declared| declared.name_of(id));
+        named.unwrap_or_else(|_| format!("{type_name}::{id:?}"))
     }
 
     pub(super) fn principal(&self, identity: &Identity) -> Result<Arc<Principal>, Refusal> {

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use uuid::fmt::Hyphenated;
 use uuid::{NoContext, Uuid};
 
-use super::case::JudgedItem;
+use super::batch::JudgedItem;
 use crate::audit::Receipt;
 use crate::cedar::explain::Explanation;
 use crate::model::{Decision, Evaluation, Now, PolicyError, Reason, Refusal};

@@ -6,29 +6,19 @@ use super::{Decider, DecisionId, RequestFacts, Undecided};
 use crate::audit::{Asked, AuditError, Items, Line, Outcome, Principal, Refused};
 use crate::cedar::Snapshot;
 use crate::cedar::explain::Explanation;
-use crate::model::{BatchItem, Evaluation, Identity, Question, Refusal, RefusalCode};
+use crate::model::{Evaluation, Identity, Question, Refusal};
 
 /// A request with the snapshot that it took.
 pub(super) struct Case<'a> {
-    decider: &'a Decider,
+    pub(super) decider: &'a Decider,
     pub(super) snapshot: Arc<Snapshot>,
-    identity: &'a Identity,
-    facts: RequestFacts<'a>,
-}
-
-/// An item of a batch with what came of it.
-pub(super) struct JudgedItem {
-    pub(super) id: Option<String>,
-    pub(super) decision_id: DecisionId,
-    pub(super) judged: Result<Evaluation, Refusal>,
-    /// The action's full name; empty where the item could not be read.
-    pub(super) action: Arc<str>,
-    question: Option<Question>,
+    pub(super) identity: &'a Arc<Identity>,
+    pub(super) facts: RequestFacts<'a>,
 }
 
 impl<'a> Case<'a> {
     /// Takes the snapshot in force.
-    pub(super) fn new(decider: &'a Decider, identity: &'a Identity, facts: RequestFacts<'a>) -> Self {
+    pub(super) fn new(decider: &'a Decider, identity: &'a Arc<Identity>, facts: RequestFacts<'a>) -> Self {
         Self { decider, snapshot: decider.snapshots.current(), identity, facts }
     }
 
@@ -112,7 +102,7 @@ impl<'a> Case<'a> {
         Ok(decision_id)
     }
 
-    fn asked<'q>(&self, action: &'q str, question: &'q Question) -> Asked<'q> {
+    pub(super) fn asked<'q>(&self, action: &'q str, question: &'q Question) -> Asked<'q> {
         let resource = self.snapshot.entity_name(&question.resource.type_name, &question.resource.id);
         Asked::new(action, resource, question, self.decider.log.values())
     }
@@ -133,42 +123,6 @@ impl<'a> Case<'a> {
             revision: Some(self.snapshot.revision().as_str()),
             latency_us: Some(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX)),
             ..Line::new(self.facts.started.wall, decision_id.as_str(), outcome)
-        }
-    }
-}
-
-impl JudgedItem {
-    /// Judges one item.
-    pub(super) fn new(case: &Case<'_>, item: BatchItem, decision_id: DecisionId) -> Self {
-        let BatchItem { id, question } = item;
-        let (question, judged) = match question {
-            Ok(question) => {
-                let judged = case.evaluate(&question);
-                (Some(question), judged)
-            }
-            Err(refusal) => (None, Err(refusal)),
-        };
-        let action = question.as_ref().map(|question| case.action(question));
-        Self { id, decision_id, judged, action: action.unwrap_or_else(|| Arc::from("")), question }
-    }
-
-    /// The refusal that goes for every item alike: it lies in the one token.
-    pub(super) fn refused_for_all(&self) -> Option<Refusal> {
-        self.judged.as_ref().err().filter(|refusal| refusal.code == RefusalCode::InvalidToken).cloned()
-    }
-
-    /// Its record: small, because the head of its batch has what all items share.
-    pub(super) fn line<'l>(&'l self, case: &'l Case<'_>, batch: &'l DecisionId) -> Line<'l> {
-        let outcome = match &self.judged {
-            Ok(evaluation) => evaluation.decision.into(),
-            Err(_) => Outcome::Refused,
-        };
-        Line {
-            batch: Some(batch.as_str()),
-            asked: self.question.as_ref().map(|question| case.asked(&self.action, question)),
-            decided: self.judged.as_ref().ok().map(Into::into),
-            refused: self.judged.as_ref().err().map(Into::into),
-            ..Line::new(case.facts.started.wall, self.decision_id.as_str(), outcome)
         }
     }
 }

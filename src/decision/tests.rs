@@ -65,7 +65,7 @@ impl Case {
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    async fn answer(&self, identity: &Identity, action: &str) -> Result<Value, Undecided> {
+    async fn answer(&self, identity: &Arc<Identity>, action: &str) -> Result<Value, Undecided> {
         let answer = self.decider.answer(identity, &question(action), self.facts(), false).await?;
         Ok(serde_json::to_value(&answer).unwrap())
     }
@@ -86,8 +86,8 @@ fn snapshot(policies: &str) -> Arc<crate::cedar::Snapshot> {
     compile(&sources, &Limits::default()).unwrap().snapshot
 }
 
-fn member_of(groups: &[&str]) -> Identity {
-    Identity {
+fn member_of(groups: &[&str]) -> Arc<Identity> {
+    Arc::new(Identity {
         issuer: "".into(),
         kind: Kind::User,
         subject: "3f0c".to_owned(),
@@ -100,7 +100,7 @@ fn member_of(groups: &[&str]) -> Identity {
         token_id: None,
         origin: Origin::Token,
         serial: Serial::next(),
-    }
+    })
 }
 
 fn question(action: &str) -> Question {
@@ -230,10 +230,32 @@ async fn a_batch_lets_others_run_and_is_judged_on_one_snapshot() {
     assert_eq!(case.answer(&identity, "readProduct").await.unwrap()["decision"], "deny");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_large_batch_is_answered_and_recorded_in_the_order_asked() {
+    let case = Case::new();
+    let item = |number: usize| {
+        let action = if number.is_multiple_of(3) { "readProdukt" } else { "readProduct" };
+        json!({"id": number.to_string(), "action": action, "resource": {"type": "Product", "id": format!("p-{number}")}})
+    };
+    let items = batch(&Value::Array((0..1_000).map(item).collect()));
+    let answer = case.decider.answer_batch(&member_of(&["admin"]), items, case.facts()).await.unwrap();
+    let answer = serde_json::to_value(&answer).unwrap();
+    let (decisions, records) = (answer["decisions"].as_array().unwrap(), case.records());
+    assert_eq!((decisions.len(), records.len()), (1_000, 1_001));
+    for (number, decision) in decisions.iter().enumerate() {
+        let record = &records[number + 1];
+        assert_eq!(decision["id"], number.to_string());
+        assert_eq!(decision["decision"] == "allow", !number.is_multiple_of(3));
+        assert_eq!(record["resource"], format!("Shop::Product::\"p-{number}\""));
+        assert_eq!(record["decision_id"], decision["decision_id"]);
+        assert_eq!(records[0]["decision_ids"][number], decision["decision_id"]);
+    }
+}
+
 #[tokio::test]
 async fn a_token_that_makes_no_principal_refuses_the_whole_batch() {
     let case = Case::new();
-    let machine = Identity { kind: Kind::Machine, ..member_of(&[]) };
+    let machine = Arc::new(Identity { kind: Kind::Machine, ..member_of(&[]).as_ref().clone() });
     let item = json!({"action": "readProduct", "resource": {"type": "Product", "id": "p-1"}});
     let refused = case.decider.answer_batch(&machine, batch(&json!([item])), case.facts()).await.unwrap_err();
     let Undecided::Refused { refusal, .. } = refused else { panic!("{refused}") };

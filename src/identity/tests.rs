@@ -13,6 +13,7 @@ use super::issuer::SigningKey;
 use super::*;
 use crate::model::{Kind, Period, Timestamp, TokenUse};
 
+mod flood;
 mod properties;
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);

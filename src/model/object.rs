@@ -1,7 +1,7 @@
 //! JSON objects and nothing else where a struct is wanted. Serde would read an array too, its elements
 //! as the members in their order: a form that nobody documents, and that changes with the struct.
 
-use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor};
+use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
 use serde::forward_to_deserialize_any;
 
 /// A deserializer that knows objects only.
@@ -12,7 +12,7 @@ pub struct Object<D>(pub D);
 ///
 /// # Errors
 /// It is not, or what is in it does not fit.
-pub fn read<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<T> {
+pub fn read<'de, T: Deserialize<'de>>(json: &'de [u8]) -> serde_json::Result<T> {
     // Once for the whole text, and not string by string.
     let json = std::str::from_utf8(json).map_err(|_| serde_json::Error::custom("the text is not UTF-8"))?;
     let mut deserializer = serde_json::Deserializer::from_str(json);

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -104,7 +103,18 @@ impl Body {
 impl Batch {
     /// Reads a batch. An item that is wrong by itself spoils none of its neighbours.
     pub fn parse(json: &[u8], limits: &Limits) -> Result<Self, Refusal> {
-        let batch: WrittenBatch = parse(json, limits)?;
+        // One pass over the text is enough where every item is one; only else does each stand alone.
+        match parse::<WrittenBatch<Written>>(json, limits) {
+            Ok(batch) => Self::of(batch, BatchItem::of, limits),
+            Err(_) => Self::of(parse::<WrittenBatch<&RawValue>>(json, limits)?, BatchItem::parse, limits),
+        }
+    }
+
+    fn of<T>(
+        batch: WrittenBatch<T>,
+        item: impl Fn(T, &Record, &[EntityDescription], &Limits) -> BatchItem,
+        limits: &Limits,
+    ) -> Result<Self, Refusal> {
         if batch.requests.len() > limits.batch_items {
             return Err(Refusal::malformed(format!(
                 "`requests` holds {} items, more than the {} of a batch: send several",
@@ -116,11 +126,9 @@ impl Batch {
         for entity in &batch.entities {
             entity.check(limits)?;
         }
-        let items: Vec<_> = batch
-            .requests
-            .iter()
-            .map(|item| BatchItem::parse(item.get(), &batch.context, &batch.entities, limits))
-            .collect();
+        let written = batch.requests.into_iter();
+        let items: Vec<_> =
+            written.map(|written| item(written, &batch.context, &batch.entities, limits)).collect();
         let own = |question: &Question| question.entities.len().saturating_sub(batch.entities.len());
         let described: usize = items.iter().flat_map(|item| &item.question).map(own).sum();
         if described + batch.entities.len() > limits.batch_entities {
@@ -138,13 +146,16 @@ impl Batch {
 }
 
 impl BatchItem {
-    fn parse(json: &str, context: &Record, entities: &[EntityDescription], limits: &Limits) -> Self {
-        match read::<Written>(json.as_bytes()) {
-            Ok(item) => {
-                Self { id: item.id.clone(), question: Question::of_item(item, context, entities, limits) }
-            }
+    fn of(mut item: Written, context: &Record, entities: &[EntityDescription], limits: &Limits) -> Self {
+        Self { id: item.id.take(), question: Question::of_item(item, context, entities, limits) }
+    }
+
+    fn parse(json: &RawValue, context: &Record, entities: &[EntityDescription], limits: &Limits) -> Self {
+        let json = json.get().as_bytes();
+        match read::<Written>(json) {
+            Ok(item) => Self::of(item, context, entities, limits),
             Err(refusal) => {
-                let id = read::<WrittenId>(json.as_bytes()).ok().and_then(|item| item.id);
+                let id = read::<WrittenId>(json).ok().and_then(|item| item.id);
                 Self { id, question: Err(refusal) }
             }
         }
@@ -196,6 +207,12 @@ impl<'de> Deserialize<'de> for EntityReference {
 }
 
 impl<'de> Deserialize<'de> for EntityDescription {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(Object(deserializer))
+    }
+}
+
+impl<'de> Deserialize<'de> for Written {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::deserialize(Object(deserializer))
     }
@@ -280,7 +297,7 @@ fn check_value(value: &Value, limits: &Limits) -> Result<(), Refusal> {
     }
 }
 
-fn parse<T: DeserializeOwned>(json: &[u8], limits: &Limits) -> Result<T, Refusal> {
+fn parse<'de, T: Deserialize<'de>>(json: &'de [u8], limits: &Limits) -> Result<T, Refusal> {
     if json.is_empty() {
         return Err(Refusal::malformed("there is no body: send the question in JSON"));
     }
@@ -297,7 +314,7 @@ fn parse<T: DeserializeOwned>(json: &[u8], limits: &Limits) -> Result<T, Refusal
     read(json)
 }
 
-fn read<T: DeserializeOwned>(json: &[u8]) -> Result<T, Refusal> {
+fn read<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Result<T, Refusal> {
     object::read(json).map_err(|error| Refusal::malformed(in_our_words(&error)))
 }
 
@@ -344,7 +361,7 @@ fn some<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
 /// A question as it is written, alone or as an item of a batch: the members of both, because
 /// serde cannot refuse unknown members of a flattened struct.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object with `action` and `resource`")]
+#[serde(remote = "Self", deny_unknown_fields, expecting = "an object with `action` and `resource`")]
 struct Written {
     #[serde(default, deserialize_with = "some")]
     token: Option<Token>,
@@ -366,10 +383,10 @@ struct WrittenId {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object with `requests`")]
-struct WrittenBatch {
+struct WrittenBatch<T> {
     #[serde(default, deserialize_with = "some")]
     token: Option<Token>,
-    requests: Vec<Box<RawValue>>,
+    requests: Vec<T>,
     #[serde(default, deserialize_with = "value::record")]
     context: Record,
     #[serde(default)]

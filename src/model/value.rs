@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::fmt;
+use std::{fmt, slice};
 
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
@@ -43,13 +43,10 @@ impl Value {
 /// on the text and never on somebody's stack. Brackets inside strings do not count.
 pub fn nesting(json: &[u8]) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0_usize);
-    let (mut in_string, mut escaped) = (false, false);
-    for byte in json {
+    let mut bytes = json.iter();
+    while let Some(byte) = bytes.next() {
         match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            _ if in_string => {}
+            b'"' => skip_string(&mut bytes),
             b'{' | b'[' => {
                 depth += 1;
                 deepest = deepest.max(depth);
@@ -59,6 +56,19 @@ pub fn nesting(json: &[u8]) -> usize {
         }
     }
     deepest
+}
+
+/// Up to the quote that ends it.
+fn skip_string(bytes: &mut slice::Iter<'_, u8>) {
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => return,
+            b'\\' => {
+                bytes.next();
+            }
+            _ => {}
+        }
+    }
 }
 
 impl<'de> Deserialize<'de> for Value {

@@ -87,6 +87,9 @@ fn an_array_stands_for_no_object() {
     wants(r#"{"action": "a", "resource": ["T", "i"]}"#, "an entity");
     wants(&GOOD.replace("}}", r#", "parents": [["T", "i"]]}}"#), "an entity");
     wants(&GOOD.replace("}}", r#"}, "entities": [["T", "i"]]}"#), "an entity");
+    let items =
+        Batch::parse(br#"{"requests": [["t", "i", "a", {"type": "T", "id": "i"}]]}"#, &Limits::default());
+    assert!(items.unwrap().items[0].question.is_err());
     let batch = Batch::parse(br#"["t", []]"#, &Limits::default()).unwrap_err().detail;
     assert!(batch.contains("expected an object with `requests`"), "{batch}");
 }

@@ -1,0 +1,149 @@
+//! The items of a batch: judged side by side where there are processors for it, and put on record in
+//! their order.
+
+use std::panic::resume_unwind;
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use super::case::Case;
+use super::{Decider, DecisionId, RequestFacts};
+use crate::audit::{AuditError, Line, Lines, Outcome};
+use crate::cedar::Snapshot;
+use crate::model::{BatchItem, Evaluation, Identity, Now, Question, Refusal, RefusalCode};
+
+/// How many items one task judges: enough to be worth a task, and little enough to let other
+/// requests have their turn.
+const CHUNK: usize = 16;
+
+/// Items with what came of them, and their records.
+#[derive(Default)]
+pub(super) struct Judged {
+    pub(super) items: Vec<JudgedItem>,
+    pub(super) lines: Lines,
+}
+
+/// An item of a batch with what came of it.
+pub(super) struct JudgedItem {
+    pub(super) id: Option<String>,
+    pub(super) decision_id: DecisionId,
+    pub(super) judged: Result<Evaluation, Refusal>,
+    /// The action's full name; empty where the item could not be read.
+    pub(super) action: Arc<str>,
+    question: Option<Question>,
+}
+
+/// A case of its own for each task: all of one request, under one snapshot.
+struct Shared {
+    decider: Decider,
+    snapshot: Arc<Snapshot>,
+    identity: Arc<Identity>,
+    request_id: String,
+    started: Now,
+}
+
+impl Judged {
+    /// Judges the items of a batch. A panic in one of them is the batch's.
+    pub(super) async fn of(
+        case: &Case<'_>,
+        items: Vec<BatchItem>,
+        batch: DecisionId,
+    ) -> Result<Self, AuditError> {
+        if items.len() <= CHUNK {
+            return Self::part(case, items, &batch);
+        }
+        let shared = Arc::new(Shared::of(case));
+        let mut tasks = JoinSet::new();
+        let mut items = items.into_iter();
+        while items.len() > 0 {
+            let chunk: Vec<_> = items.by_ref().take(CHUNK).collect();
+            let (place, shared) = (tasks.len(), Arc::clone(&shared));
+            tasks.spawn(async move { (place, Self::part(&shared.case(), chunk, &batch)) });
+        }
+        let mut parts = Vec::with_capacity(tasks.len());
+        while let Some(joined) = tasks.join_next().await {
+            match joined {
+                Ok(part) => parts.push(part),
+                // Nobody else ends them.
+                Err(ended) => resume_unwind(ended.into_panic()),
+            }
+        }
+        parts.sort_unstable_by_key(|(place, _)| *place);
+        let mut judged = Self::default();
+        for (_, part) in parts {
+            let Self { items, lines } = part?;
+            judged.items.extend(items);
+            judged.lines.append(&lines);
+        }
+        Ok(judged)
+    }
+
+    fn part(case: &Case<'_>, items: Vec<BatchItem>, batch: &DecisionId) -> Result<Self, AuditError> {
+        let mut judged = Self::default();
+        for item in items {
+            let item = JudgedItem::new(case, item);
+            judged.lines.push(&item.line(case, batch))?;
+            judged.items.push(item);
+        }
+        Ok(judged)
+    }
+
+    /// The refusal that goes for every item alike: it lies in the one token.
+    pub(super) fn refused_for_all(&self) -> Option<Refusal> {
+        let mut refusals = self.items.iter().filter_map(|item| item.judged.as_ref().err());
+        refusals.find(|refusal| refusal.code == RefusalCode::InvalidToken).cloned()
+    }
+}
+
+impl Shared {
+    fn of(case: &Case<'_>) -> Self {
+        Self {
+            decider: case.decider.clone(),
+            snapshot: Arc::clone(&case.snapshot),
+            identity: Arc::clone(case.identity),
+            request_id: case.facts.request_id.to_owned(),
+            started: case.facts.started,
+        }
+    }
+
+    fn case(&self) -> Case<'_> {
+        Case {
+            decider: &self.decider,
+            snapshot: Arc::clone(&self.snapshot),
+            identity: &self.identity,
+            facts: RequestFacts { request_id: &self.request_id, started: self.started },
+        }
+    }
+}
+
+impl JudgedItem {
+    /// Judges one item.
+    fn new(case: &Case<'_>, item: BatchItem) -> Self {
+        let decision_id = case.decider.new_id();
+        let BatchItem { id, question } = item;
+        let (question, judged) = match question {
+            Ok(question) => {
+                let judged = case.evaluate(&question);
+                (Some(question), judged)
+            }
+            Err(refusal) => (None, Err(refusal)),
+        };
+        let action = question.as_ref().map(|question| case.action(question));
+        Self { id, decision_id, judged, action: action.unwrap_or_else(|| Arc::from("")), question }
+    }
+
+    /// Its record: small, because the head of its batch has what all items share.
+    fn line<'l>(&'l self, case: &'l Case<'_>, batch: &'l DecisionId) -> Line<'l> {
+        let outcome = match &self.judged {
+            Ok(evaluation) => evaluation.decision.into(),
+            Err(_) => Outcome::Refused,
+        };
+        Line {
+            batch: Some(batch.as_str()),
+            asked: self.question.as_ref().map(|question| case.asked(&self.action, question)),
+            decided: self.judged.as_ref().ok().map(Into::into),
+            refused: self.judged.as_ref().err().map(Into::into),
+            ..Line::new(case.facts.started.wall, self.decision_id.as_str(), outcome)
+        }
+    }
+}
