@@ -20,7 +20,6 @@ pub mod token;
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::num::NonZero;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
@@ -194,7 +193,9 @@ impl Verifier {
             issuers: accepted,
             places,
             cache: TokenCache::of_bytes(limits.token_cache),
-            verifying: Semaphore::new(available_parallelism().map_or(1, NonZero::get)),
+            verifying: Semaphore::new(
+                available_parallelism().map_or(1, |all| all.get().saturating_sub(1).max(1)),
+            ),
             clock,
             longest_token: limits.token,
             statuses,

@@ -2,9 +2,9 @@
 //! Cedar computes the closure, which takes time and memory for every generation (a chain of
 //! 10,000 takes 55 s and 10 GB).
 
-use cedar_policy::EntityUid;
+use std::collections::{HashMap, HashSet};
 
-use super::hashing::{FastMap, FastSet};
+use cedar_policy::EntityUid;
 
 /// The first of the entities that has more than `limit` generations of ancestors, as one that
 /// stands in itself has. `parents` knows the near ones.
@@ -13,7 +13,7 @@ pub(super) fn first_too_deep<'a>(
     parents: impl Fn(&EntityUid) -> Option<&'a [EntityUid]>,
     limit: usize,
 ) -> Option<&'a EntityUid> {
-    let mut depths = FastMap::default();
+    let mut depths = HashMap::default();
     uids.into_iter().find(|uid| depth(uid, &parents, limit, &mut depths).is_none())
 }
 
@@ -21,8 +21,8 @@ pub(super) fn first_too_deep<'a>(
 pub(super) fn ancestors<'a>(
     near: &'a [EntityUid],
     parents: impl Fn(&EntityUid) -> Option<&'a [EntityUid]>,
-) -> FastSet<&'a EntityUid> {
-    let mut found = FastSet::default();
+) -> HashSet<&'a EntityUid> {
+    let mut found = HashSet::default();
     let mut open: Vec<&'a EntityUid> = near.iter().collect();
     while let Some(uid) = open.pop() {
         if found.insert(uid) {
@@ -37,7 +37,7 @@ fn depth<'a>(
     uid: &'a EntityUid,
     parents: &impl Fn(&EntityUid) -> Option<&'a [EntityUid]>,
     left: usize,
-    depths: &mut FastMap<&'a EntityUid, usize>,
+    depths: &mut HashMap<&'a EntityUid, usize>,
 ) -> Option<usize> {
     let mut deepest = 0;
     if let Some(known) = depths.get(uid) {

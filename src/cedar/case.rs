@@ -1,6 +1,7 @@
 //! One question, every part of it judged under the schema, whichever policies there are.
 
 use std::cell::OnceCell;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -9,7 +10,6 @@ use cedar_policy::{Entity, EntityUid};
 use super::Snapshot;
 use super::ancestry::{ancestors, first_too_deep};
 use super::check::{At, Checker, Form};
-use super::hashing::{FastMap, FastSet};
 use super::index::Filed;
 use super::principal::Principal;
 use super::schema::{Action, EntityType, Extension, Type};
@@ -31,7 +31,7 @@ pub(super) struct Case<'a> {
     /// What the body says of the resource.
     of_resource: Option<Described<'a>>,
     /// What it says of others.
-    further: FastMap<EntityUid, Described<'a>>,
+    further: HashMap<EntityUid, Described<'a>>,
     /// The entities that the body names, repeats included.
     mentioned: Vec<EntityUid>,
     /// Those of them that the context names.
@@ -71,7 +71,7 @@ impl<'a> Case<'a> {
         let checker = Checker::new(&snapshot.schema, Form::Plain);
         let mut intake = Intake { snapshot, principal, checker };
         let of_resource = intake.resource(&question.resource, resource_type, &resource)?;
-        let mut further = FastMap::default();
+        let mut further = HashMap::default();
         for (index, entity) in question.entities.iter().enumerate() {
             let at = At::Element(&At::Root("entities"), index);
             let (uid, described) = intake.further(entity, &resource, at)?;
@@ -133,7 +133,10 @@ impl<'a> Case<'a> {
         }
         match self.described(uid) {
             Some(described) => described.entity(uid.clone(), ancestors).map(Some),
-            None => self.snapshot.store.entity(uid),
+            None => match self.snapshot.schema.action_entity(uid) {
+                Some(action) => Ok(Some(action.clone())),
+                None => self.snapshot.store.entity(uid),
+            },
         }
     }
 
@@ -174,7 +177,7 @@ impl<'a> Case<'a> {
         if *uid == self.resource { self.of_resource.as_ref() } else { self.further.get(uid) }
     }
 
-    fn ancestors_of_resource(&self) -> FastSet<&EntityUid> {
+    fn ancestors_of_resource(&self) -> HashSet<&EntityUid> {
         ancestors(self.parents(&self.resource).unwrap_or_default(), |uid| self.parents(uid))
     }
 

@@ -26,9 +26,9 @@ pub(super) struct Clauses {
 pub(super) struct Looks {
     pub(super) principal: bool,
     pub(super) resource: bool,
+    /// By variable or by name: of all entities that policies name, level validation lets the request's
+    /// own action alone be looked into.
     pub(super) action: bool,
-    /// Actions by name, whichever is asked about.
-    pub(super) named_actions: bool,
     /// Any part of it at all.
     pub(super) context: bool,
     /// What any entity stands in.
@@ -36,14 +36,8 @@ pub(super) struct Looks {
 }
 
 /// Everything there is.
-pub(super) const EVERYTHING: Looks = Looks {
-    principal: true,
-    resource: true,
-    action: true,
-    named_actions: true,
-    context: true,
-    ancestors: true,
-};
+pub(super) const EVERYTHING: Looks =
+    Looks { principal: true, resource: true, action: true, context: true, ancestors: true };
 
 impl Clauses {
     /// The clauses of one policy of a text that Cedar has parsed; none where it has none. To be called on
@@ -81,7 +75,6 @@ impl Looks {
             principal: self.principal || other.principal,
             resource: self.resource || other.resource,
             action: self.action || other.action,
-            named_actions: self.named_actions || other.named_actions,
             context: self.context || other.context,
             ancestors: self.ancestors || other.ancestors,
         }
@@ -96,7 +89,7 @@ impl Looks {
                 "principal" => self.principal |= !is_only_compared(before.last(), after.first()),
                 "resource" => self.resource |= !is_only_compared(before.last(), after.first()),
                 "action" => self.action |= !is_only_compared(before.last(), after.first()),
-                "Action" => self.named_actions |= !names_what_is_compared(before, after),
+                "Action" => self.action |= !names_what_is_compared(before, after),
                 "context" => self.context = true,
                 "in" => self.ancestors = true,
                 _ => {}
@@ -157,15 +150,10 @@ mod tests {
 
     fn looks_into(conditions: &str) -> Vec<&'static str> {
         let conditions = format!("permit (principal, action, resource) {conditions};");
-        let Looks { principal, resource, action, named_actions, context, ancestors: _ } =
+        let Looks { principal, resource, action, context, ancestors: _ } =
             clauses(&conditions).unwrap().looks_into;
-        let all = [
-            (principal, "principal"),
-            (resource, "resource"),
-            (action, "action"),
-            (named_actions, "named actions"),
-            (context, "context"),
-        ];
+        let all =
+            [(principal, "principal"), (resource, "resource"), (action, "action"), (context, "context")];
         all.into_iter().filter_map(|(looks, name)| looks.then_some(name)).collect()
     }
 
@@ -217,19 +205,19 @@ mod tests {
     }
 
     #[test]
-    fn an_action_that_is_named_may_be_another_than_the_one_that_is_asked_about() {
+    fn an_action_that_is_named_may_be_looked_into() {
         for inert in [
             "action == Action::\"view\" || Shop::Action::\"view\" != action",
-            "action in [Action::\"view\", Shop::Action::\"edit\"]",
+            "context.act in [Action::\"view\", Shop::Action::\"edit\"]",
         ] {
-            assert!(!looks_into(&format!("when {{ {inert} }}")).contains(&"named actions"), "{inert}");
+            assert!(!looks_into(&format!("when {{ {inert} }}")).contains(&"action"), "{inert}");
         }
         for looked_into in [
             "Shop::Action::\"view\" in Action::\"all\"",
             "(if true then Action::\"view\" else Action::\"edit\") in Action::\"all\"",
             "{a: Action::\"view\"}.a in Action::\"all\"",
         ] {
-            assert_eq!(looks_into(&format!("when {{ {looked_into} }}")), ["named actions"], "{looked_into}");
+            assert_eq!(looks_into(&format!("when {{ {looked_into} }}")), ["action"], "{looked_into}");
         }
     }
 }

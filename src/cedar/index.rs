@@ -84,8 +84,10 @@ impl Index {
         let mut index = Self::default();
         let mut actions = HashMap::new();
         let mut placed = Vec::with_capacity(filed.len());
-        for (number, info) in (0_u32..).zip(&filed) {
+        for info in &filed {
+            // A template by itself applies to nothing.
             let Some(scope) = &info.scope else { continue };
+            let number = u32::try_from(index.policies.len()).map_err(|_| TooMany)?;
             let principal = index.principals.number(scope.principal.clone())?;
             let resource = index.resources.number(scope.resource.clone())?;
             for action in action_numbers(&scope.action, &mut actions) {

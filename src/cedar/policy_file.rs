@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::str::FromStr as _;
 use std::sync::Arc;
 
-use cedar_policy::{EntityUid, Policy, PolicyId, PolicySet, Template, Validator};
+use cedar_policy::{Effect, EntityUid, Policy, PolicyId, PolicySet, Template, Validator};
 
 use super::Source;
 use super::clauses::Clauses;
@@ -82,7 +82,12 @@ impl PolicyFile {
             self.found.extend(validation::findings(validated, source, place, &under.known));
         }
         let mut shared = Shared { text: &source.text, clauses: HashMap::new() };
-        for (number, written) in in_order(set) {
+        let statements = in_order(set);
+        if statements.len() != texts.len() {
+            let message = "the file has not as many policies as its text was taken for";
+            self.found.push(Finding::error(&source.path, "internal", message));
+        }
+        for (number, written) in statements {
             let Some((place, text)) = number.and_then(|number| texts.get(number)) else {
                 let message = "a policy could not be found again in its own text";
                 self.found.push(Finding::error(&source.path, "internal", message));
@@ -125,6 +130,21 @@ impl Written<'_> {
             Self::Template(template) => template.id(),
         }
     }
+
+    /// Whether Cedar's reading of a statement has the effect and the conditions that ours has. Decisions
+    /// stand on both.
+    fn is_as_read(&self, text: &PolicyText, source: &Source, has_clauses: bool) -> bool {
+        let (effect, has_conditions, is_template) = match self {
+            Self::Policy(policy) => (policy.effect(), policy.has_non_scope_constraint(), false),
+            Self::Template(template) => (template.effect(), template.has_non_scope_constraint(), true),
+        };
+        let word = text.effect.clone().and_then(|span| source.text.get(span));
+        let said = match effect {
+            Effect::Permit => "permit",
+            Effect::Forbid => "forbid",
+        };
+        word == Some(said) && has_conditions == has_clauses && text.is_template == is_template
+    }
 }
 
 /// Cedar numbers static policies and templates together, in the order of the text.
@@ -150,6 +170,10 @@ fn info(
         let message = format!("its conditions could not be read a second time: {error}");
         Finding::error(&source.path, "internal", message)
     })?;
+    if !written.is_as_read(text, source, clauses.is_some()) {
+        let message = "the policy is not what its text was taken for";
+        return Err(Finding::error(&source.path, "internal", message));
+    }
     let level = if clauses.is_some() { level } else { Level::Bounded(0) };
     let (effect, scope, literals) = match written {
         Written::Policy(policy) => {

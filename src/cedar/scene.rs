@@ -1,6 +1,7 @@
 //! What the engine is given where conditions must be evaluated: the request, and of all entities those
 //! that the conditions can get at.
 
+use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
 use cedar_policy::{Context, Entities, Entity, EntityUid, Request, RestrictedExpression};
@@ -8,7 +9,6 @@ use cedar_policy::{Context, Entities, Entity, EntityUid, Request, RestrictedExpr
 use super::case::{Case, wants_now};
 use super::clauses::{EVERYTHING, Looks};
 use super::extension;
-use super::hashing::FastSet;
 use super::index::Guard;
 use super::level::Level;
 use super::schema::Extension;
@@ -100,9 +100,9 @@ impl Case<'_> {
 struct Walk<'a> {
     case: &'a Case<'a>,
     ancestors: bool,
-    reached: FastSet<&'a EntityUid>,
+    reached: HashSet<&'a EntityUid>,
     /// What is among the entities already.
-    given: FastSet<&'a EntityUid>,
+    given: HashSet<&'a EntityUid>,
     entities: Vec<Entity>,
 }
 
@@ -113,8 +113,8 @@ impl<'a> Walk<'a> {
         let mut walk = Self {
             case,
             ancestors: looks.ancestors,
-            reached: FastSet::default(),
-            given: FastSet::default(),
+            reached: HashSet::default(),
+            given: HashSet::default(),
             entities: Vec::new(),
         };
         let steps = match needs.level {
@@ -128,14 +128,9 @@ impl<'a> Walk<'a> {
             walk.given.insert(principal);
             next.extend(case.mentioned_by(principal));
         }
-        if looks.named_actions {
-            let all = case.snapshot.cedar.action_entities().map_err(|error| error.to_string())?;
-            walk.entities.extend(all);
-        } else if looks.action {
-            walk.entities.extend(case.action.entities.iter().cloned());
-        }
         let mut at: Vec<&EntityUid> = needs.literals.clone();
         at.extend(looks.resource.then_some(&case.resource));
+        at.extend(looks.action.then_some(&case.action.uid));
         if looks.context {
             at.extend(case.mentioned_by_context());
         }

@@ -78,6 +78,8 @@ pub(super) struct Schema {
     /// What requests may write: full names, and short ones of the configured namespace.
     type_names: FastMap<String, Arc<EntityType>>,
     action_names: FastMap<String, Arc<Action>>,
+    /// Every action and every group of actions as an entity, with all of its ancestors.
+    action_entities: FastMap<EntityUid, Entity>,
     namespace: String,
 }
 
@@ -105,7 +107,9 @@ impl Schema {
             }
         }
         let types = types.into_iter().collect();
-        Ok(Self { types, type_names, action_names, namespace: namespace.to_owned() })
+        let actions = schema.action_entities().map_err(|error| error.to_string())?;
+        let action_entities = actions.iter().map(|action| (action.uid(), action.clone())).collect();
+        Ok(Self { types, type_names, action_names, action_entities, namespace: namespace.to_owned() })
     }
 
     /// The action that a request names.
@@ -116,6 +120,11 @@ impl Schema {
                 format!("the schema has no action `{name}`{}", did_you_mean(name, same_form(name, known)));
             Refusal::new(RefusalCode::UnknownAction, detail)
         })
+    }
+
+    /// An action, or a group of actions, as an entity.
+    pub(super) fn action_entity(&self, uid: &EntityUid) -> Option<&Entity> {
+        self.action_entities.get(uid)
     }
 
     /// The entity type that a request names.

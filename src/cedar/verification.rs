@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use cedar_policy::{AuthorizationError, Authorizer, EntityUid, Policy, PolicyId, PolicySet};
+use cedar_policy::{AuthorizationError, Authorizer, Effect, EntityUid, Policy, PolicyId, PolicySet};
 
 use super::ForbidErrors;
 use super::policies::PolicyInfo;
@@ -63,8 +63,12 @@ impl Verification {
         let response = Authorizer::new().is_authorized(&scene.request, &self.policies, &scene.entities);
         let info = |id: &PolicyId| infos.get(AsRef::<str>::as_ref(id));
         let mut verdict = Verdict::default();
-        for applied in response.diagnostics().reason().filter_map(info) {
-            verdict.applies(applied.effect, &applied.id);
+        for id in response.diagnostics().reason() {
+            match info(id) {
+                Some(applied) => verdict.applies(applied.effect, &applied.id),
+                // What nobody knows of forbids.
+                None => verdict.applies(Effect::Forbid, &AsRef::<str>::as_ref(id).into()),
+            }
         }
         for AuthorizationError::PolicyEvaluationError(error) in response.diagnostics().errors() {
             if let Some(info) = info(error.policy_id()) {

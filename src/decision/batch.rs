@@ -1,6 +1,7 @@
 //! The items of a batch: judged side by side where there are processors for it, and put on record in
 //! their order.
 
+use std::future::pending;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
@@ -64,8 +65,11 @@ impl Judged {
         while let Some(joined) = tasks.join_next().await {
             match joined {
                 Ok(part) => parts.push(part),
-                // Nobody else ends them.
-                Err(ended) => resume_unwind(ended.into_panic()),
+                Err(ended) => match ended.try_into_panic() {
+                    Ok(panic) => resume_unwind(panic),
+                    // The runtime ends, and this task with it.
+                    Err(_cancelled) => pending().await,
+                },
             }
         }
         parts.sort_unstable_by_key(|(place, _)| *place);

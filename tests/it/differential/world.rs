@@ -88,7 +88,7 @@ const DOCUMENTS: usize = 3;
 
 /// What conditions are made of; `#` is a number. The first fail more often than not: on sums that overflow,
 /// and on an entity that is not there.
-const CONDITIONS: [&str; 32] = [
+const CONDITIONS: [&str; 44] = [
     "resource.size + 9223372036854775805 > #",
     "principal.level + 9223372036854775805 > #",
     "User::\"u4\".level > #",
@@ -121,12 +121,24 @@ const CONDITIONS: [&str; 32] = [
     "Action::\"view\" in Action::\"all\" || context.count == #",
     "(if context.count > # then principal else resource.owner).level > 1",
     "{a: principal}.a.manager.level > #",
+    "resource.needs in Action::\"all\"",
+    "context.act in Action::\"reading\"",
+    "context.act in [Action::\"all\", Action::\"view\"]",
+    "resource.needs == action && resource.needs in Action::\"reading\"",
+    "\"}//\" != \"{\" && resource.size > # // } unless {\n",
+    "[resource.owner].contains(principal)",
+    "principal is User in Group::\"g#\"",
+    "resource is Doc in Folder::\"f#\"",
+    "resource has near.owner && resource.near.owner.level > #",
+    "principal[\"level\"] > #",
+    "resource.owner in [principal.team, Group::\"g#\"]",
+    "[principal.manager, resource.owner].containsAny([context.by])",
 ];
 
 impl World {
     pub(super) fn schema(&self) -> String {
         let in_groups = if self.shape.documents_in_groups { "[Folder, Group]" } else { "[Folder]" };
-        let attributes = "{ size: Long, owner: User, near?: Doc } tags Long;";
+        let attributes = "{ size: Long, owner: User, near?: Doc, needs: Action } tags Long;";
         let mut schema = format!(
             "entity Group in [Group];\nentity User in [Group] = {{ level: Long, manager: User, team: Group }};\n\
              entity Folder in [Folder] = {attributes}\nentity Doc in {in_groups} = {attributes}\n\
@@ -138,7 +150,7 @@ impl World {
             let _infallible = writeln!(
                 schema,
                 "action {action} {groups} appliesTo {{ principal: [User], resource: [Doc, Folder], \
-                 context: {{ count: Long, by: User }} }};"
+                 context: {{ count: Long, by: User, act: Action }} }};"
             );
         }
         schema
@@ -236,6 +248,12 @@ fn reference(type_name: &str, id: &str) -> Value {
     json!({"type": type_name, "id": id})
 }
 
+/// One of the actions.
+fn action(number: i64) -> Value {
+    let number = usize::try_from(number).unwrap() % ACTIONS.len();
+    reference("Action", ACTIONS[number])
+}
+
 impl Policy {
     fn is_template(&self) -> bool {
         self.principal.has_slot() || self.resource.has_slot()
@@ -293,8 +311,11 @@ impl Scope {
 
 impl Document {
     fn attributes(&self) -> Value {
-        let mut attributes =
-            json!({"size": self.size, "owner": reference("User", &format!("u{}", self.owner))});
+        let mut attributes = json!({
+            "size": self.size,
+            "owner": reference("User", &format!("u{}", self.owner)),
+            "needs": action(self.size),
+        });
         if let Some(near) = self.near {
             attributes["near"] = reference("Doc", &format!("d{near}"));
         }
@@ -312,7 +333,7 @@ impl Document {
     /// In Cedar's JSON.
     fn entity(&self, type_name: &str, id: &str) -> Value {
         let mut attributes = self.attributes();
-        for name in ["owner", "near"] {
+        for name in ["owner", "near", "needs"] {
             if let Some(value) = attributes.get_mut(name) {
                 *value = json!({"__entity": value.take()});
             }
@@ -346,7 +367,11 @@ impl Question {
     }
 
     pub(super) fn context(&self) -> Value {
-        json!({"count": self.count, "by": {"__entity": reference("User", &format!("u{}", self.by))}})
+        json!({
+            "count": self.count,
+            "by": {"__entity": reference("User", &format!("u{}", self.by))},
+            "act": {"__entity": action(self.count)},
+        })
     }
 
     /// As a caller writes it.
@@ -366,7 +391,11 @@ impl Question {
         json!({
             "action": self.action(),
             "resource": resource,
-            "context": {"count": self.count, "by": reference("User", &format!("u{}", self.by))},
+            "context": {
+                "count": self.count,
+                "by": reference("User", &format!("u{}", self.by)),
+                "act": action(self.count),
+            },
             "entities": nearby.collect::<Value>(),
         })
     }
