@@ -17,14 +17,14 @@ pub mod members;
 pub mod rule;
 pub mod times;
 pub mod token;
+mod turns;
 
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
-use std::thread::available_parallelism;
 
-use tokio::sync::{Semaphore, watch};
-use tokio::task::{JoinSet, yield_now};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 pub use config::{Config, ConfigFault, check_all};
 pub use fixture::Fixture;
@@ -41,6 +41,7 @@ use members::Members;
 use rule::Broken;
 use times::TimeTerms;
 use token::{FormFault, Header, HeaderFault, Parts};
+use turns::Turns;
 
 use crate::clock::Clock;
 use crate::model::status::KeyStatus;
@@ -112,8 +113,7 @@ struct Inner {
     /// Every form of every `iss`, with its issuer's place.
     places: HashMap<String, usize>,
     cache: TokenCache,
-    /// Who may verify a signature: as many as there are threads to do it.
-    verifying: Semaphore,
+    turns: Turns,
     clock: Clock,
     longest_token: usize,
     statuses: watch::Sender<Vec<KeyStatus>>,
@@ -193,9 +193,7 @@ impl Verifier {
             issuers: accepted,
             places,
             cache: TokenCache::of_bytes(limits.token_cache),
-            verifying: Semaphore::new(
-                available_parallelism().map_or(1, |all| all.get().saturating_sub(1).max(1)),
-            ),
+            turns: Turns::new(),
             clock,
             longest_token: limits.token,
             statuses,
@@ -273,11 +271,9 @@ impl Inner {
         let (place, issuer) = self.issuer(&members)?;
         let loaded = issuer.keys_with(&header.kid).await?;
         {
-            // Everybody else has a turn before each signature, so that a flood of tokens waits for
-            // itself, and not the tokens that are known.
-            let _turn = self.verifying.acquire().await;
-            yield_now().await;
-            verify_signature(&parts, &header, &loaded)?;
+            let _turn = self.turns.take(self.clock.now().monotonic).await;
+            verify_signature(&parts, &header, &loaded)
+                .inspect_err(|_| self.turns.was_wrong(self.clock.now().monotonic))?;
         }
         let claims = Claims::read(&members, &issuer.mapping);
         claims.judge(&issuer.config, self.clock.now().wall)?;
