@@ -43,9 +43,10 @@ pub(super) struct Case<'a> {
 struct Described<'a> {
     attributes: Members<'a>,
     tags: Members<'a>,
-    parents: Vec<EntityUid>,
     /// Those of the entities that the body names which this names.
     mentions: Range<usize>,
+    /// The last of those.
+    parents: Range<usize>,
 }
 
 /// Judges one question, part by part.
@@ -132,7 +133,10 @@ impl<'a> Case<'a> {
             return Ok(self.principal.alone.get(uid).cloned());
         }
         match self.described(uid) {
-            Some(described) => described.entity(uid.clone(), ancestors).map(Some),
+            Some(described) => {
+                let parents = if ancestors { self.named(&described.parents) } else { &[] };
+                described.entity(uid.clone(), parents).map(Some)
+            }
             None => match self.snapshot.schema.action_entity(uid) {
                 Some(action) => Ok(Some(action.clone())),
                 None => self.snapshot.store.entity(uid),
@@ -145,14 +149,14 @@ impl<'a> Case<'a> {
     pub(super) fn mentioned_by(&self, uid: &EntityUid) -> &[EntityUid] {
         // Tokens name no entities, so of a principal all that is mentioned is stored.
         match self.described(uid) {
-            Some(described) => self.mentioned.get(described.mentions.clone()).unwrap_or_default(),
+            Some(described) => self.named(&described.mentions),
             None => self.snapshot.store.references(uid),
         }
     }
 
     /// The entities that the context names.
     pub(super) fn mentioned_by_context(&self) -> &[EntityUid] {
-        self.mentioned.get(self.in_context.clone()).unwrap_or_default()
+        self.named(&self.in_context)
     }
 
     /// What an entity stands in by itself, whoever says so: the token, the body or the store.
@@ -160,12 +164,16 @@ impl<'a> Case<'a> {
         if *uid == self.principal.uid {
             return Some(&self.principal.parents);
         }
-        let described = self.described(uid).map(|described| described.parents.as_slice());
+        let described = self.described(uid).map(|described| self.named(&described.parents));
         described.or_else(|| self.snapshot.store.parents(uid))
     }
 
     pub(super) fn stands_in_something(&self, uid: &EntityUid) -> bool {
         self.parents(uid).is_some_and(|parents| !parents.is_empty())
+    }
+
+    fn named(&self, range: &Range<usize>) -> &[EntityUid] {
+        self.mentioned.get(range.clone()).unwrap_or_default()
     }
 
     /// Whether none of these has ancestors.
@@ -186,8 +194,8 @@ impl<'a> Case<'a> {
         let limit = self.snapshot.limits.ancestry;
         let of_resource = self.of_resource.iter().map(|described| (&self.resource, described));
         let described = of_resource.chain(&self.further);
-        let mut deep =
-            described.filter(|(_, described)| limit == 0 || !self.stand_in_nothing(&described.parents));
+        let mut deep = described
+            .filter(|(_, described)| limit == 0 || !self.stand_in_nothing(self.named(&described.parents)));
         let Some((first, _)) = deep.next() else { return Ok(()) };
         let standing = std::iter::once(first).chain(deep.map(|(uid, _)| uid));
         match first_too_deep(standing, |uid| self.parents(uid), limit) {
@@ -200,10 +208,10 @@ impl<'a> Case<'a> {
 }
 
 impl Described<'_> {
-    fn entity(&self, uid: EntityUid, ancestors: bool) -> Result<Entity, String> {
+    fn entity(&self, uid: EntityUid, parents: &[EntityUid]) -> Result<Entity, String> {
         let (attributes, tags) = (expressions(&self.attributes)?, expressions(&self.tags)?);
-        let parents = self.parents.iter().filter(|_| ancestors).cloned();
-        Entity::new_with_tags(uid, attributes, parents, tags).map_err(|error| error.to_string())
+        Entity::new_with_tags(uid, attributes, parents.iter().cloned(), tags)
+            .map_err(|error| error.to_string())
     }
 }
 
@@ -289,12 +297,12 @@ impl<'a> Intake<'a> {
             self.checker.record(attributes, &declared.attributes, at.member("attributes"), |_| false)?;
         let tags = self.checker.tags(given.tags.as_ref().unwrap_or(&NOTHING), declared, at.member("tags"))?;
         let at_parents = at.member("parents");
-        let mut parents = Vec::new();
+        let before_parents = self.checker.mentioned.len();
         for (index, EntityReference { type_name, id }) in given.parents.iter().flatten().enumerate() {
-            parents.push(self.checker.parent(declared, type_name, id, At::Element(&at_parents, index))?);
+            self.checker.parent(declared, type_name, id, At::Element(&at_parents, index))?;
         }
-        let mentions = before..self.checker.mentioned.len();
-        Ok(Described { attributes, tags, parents, mentions })
+        let end = self.checker.mentioned.len();
+        Ok(Described { attributes, tags, mentions: before..end, parents: before_parents..end })
     }
 
     fn context(&mut self, question: &'a Question, action: &Action) -> Result<Members<'a>, Refusal> {

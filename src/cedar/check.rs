@@ -117,14 +117,14 @@ impl<'a> Checker<'a> {
             .collect()
     }
 
-    /// A parent, of a type that the schema allows there.
+    /// A parent, of a type that the schema allows there: the last that is mentioned then.
     pub(super) fn parent(
         &mut self,
         declared: &EntityType,
         type_name: &str,
         id: &str,
         at: At<'_>,
-    ) -> Result<EntityUid, Refusal> {
+    ) -> Result<(), Refusal> {
         let uid = self.schema.entity(type_name, id)?;
         if !declared.ancestors.contains(uid.type_name()) {
             return Err(Refusal::mismatch(format!(
@@ -133,8 +133,8 @@ impl<'a> Checker<'a> {
                 uid.type_name()
             )));
         }
-        self.mentioned.push(uid.clone());
-        Ok(uid)
+        self.mentioned.push(uid);
+        Ok(())
     }
 
     fn value<'v>(&mut self, value: &'v Value, ty: &Type, at: At<'_>) -> Result<Typed<'v>, Refusal> {
