@@ -20,7 +20,9 @@ use fixture::Candidate;
 
 fn main() {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
-    let [candidate, policies, decisions] = &arguments[..] else { panic!("three arguments") };
+    let [candidate, policies, decisions] = &arguments[..] else {
+        panic!("usage: decisions scope|condition POLICIES DECISIONS")
+    };
     let candidate = if candidate == "condition" { Candidate::ByCondition } else { Candidate::ByScope };
     let snapshot = fixture::snapshot(&fixture::policies(policies.parse().unwrap(), candidate));
     let (identity, question) = (fixture::identity(1), fixture::question(candidate));

@@ -98,14 +98,15 @@ impl Looks {
     }
 }
 
-/// What follows an entity that is looked into.
-const LOOKING: [&str; 6] = [".", "[", "has", "in", "is", "like"];
+/// Whether this looks into the entity that stands before it.
+pub(super) fn looks(token: &Token<'_>) -> bool {
+    [".", "[", "has", "in", "is"].contains(&token.text)
+}
 
 /// Whether what stands between these two is by itself an operand of `==` or `!=`, which binds less than
 /// everything that looks into an entity.
 fn is_only_compared(before: Option<&Token<'_>>, after: Option<&Token<'_>>) -> bool {
     let compares = |token: &Token<'_>| token.is("==") || token.is("!=");
-    let looks = |token: &Token<'_>| LOOKING.contains(&token.text);
     after.is_some_and(compares) || before.is_some_and(compares) && !after.is_some_and(looks)
 }
 
@@ -122,7 +123,7 @@ fn names_what_is_compared(before: &[Token<'_>], after: &[Token<'_>]) -> bool {
     let before = before.last();
     let after = after.iter().find(|token| !token.is("::") && token.kind != Kind::String);
     let holds = |token: &Token<'_>| ["in", "[", ","].contains(&token.text);
-    let looked_into = after.is_some_and(|after| LOOKING.contains(&after.text));
+    let looked_into = after.is_some_and(looks);
     is_only_compared(before, after) || before.is_some_and(holds) && !looked_into
 }
 

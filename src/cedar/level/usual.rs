@@ -3,6 +3,7 @@
 //!
 //! `false` means only that Cedar must be asked.
 
+use crate::cedar::clauses::looks;
 use crate::cedar::lexer::{Kind, Token, tokens_in};
 use crate::cedar::statements::PolicyText;
 
@@ -35,11 +36,11 @@ fn step<'a, 't>(token: &Token<'t>, behind: &'a [Token<'t>]) -> Option<&'a [Token
             _ => (!starts_with(behind, &["["])).then_some(behind),
         },
         // An entity that is named, and looked into.
-        Kind::String => (!looks(behind)).then_some(behind),
+        Kind::String => (!is_looked_into(behind)).then_some(behind),
         Kind::Symbol if token.closes() => match behind {
             // A method of what is in the brackets: entities have none but those for tags.
             [dot, name, open, ..] if dot.is(".") && open.is("(") && name.kind == Kind::Word => Some(behind),
-            _ => (!looks(behind)).then_some(behind),
+            _ => (!is_looked_into(behind)).then_some(behind),
         },
         Kind::Symbol | Kind::Integer => Some(behind),
         Kind::Slot | Kind::Space | Kind::Comment | Kind::Unknown => None,
@@ -63,13 +64,13 @@ fn attributes<'a, 't>(mut behind: &'a [Token<'t>], most: usize) -> Option<&'a [T
     {
         return (read <= most).then_some(behind);
     }
-    read += usize::from(looks(behind));
+    read += usize::from(is_looked_into(behind));
     (read <= most).then_some(behind)
 }
 
 /// Whether what stands before these is looked into by them.
-fn looks(behind: &[Token<'_>]) -> bool {
-    starts_with(behind, &[".", "[", "has", "in", "is"])
+fn is_looked_into(behind: &[Token<'_>]) -> bool {
+    behind.first().is_some_and(looks)
 }
 
 fn starts_with(tokens: &[Token<'_>], texts: &[&str]) -> bool {
