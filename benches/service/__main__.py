@@ -65,7 +65,7 @@ def main() -> None:
     if named == ["all"]:
         named = list(SELECTIONS)
     if unknown := [name for name in named if name not in SELECTIONS]:
-        parser.error(f"no selection is called {', '.join(unknown)}")
+        parser.error(f"no selection is called `{'`, `'.join(unknown)}`: there are {', '.join(SELECTIONS)}")
 
     # Told to end, it ends what it started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended in the middle"))

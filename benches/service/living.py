@@ -1,7 +1,6 @@
 """What is measured of a life: the start, edits, memory, and the program's other verbs."""
 
 import json
-import os
 import shutil
 import subprocess
 import threading
@@ -14,11 +13,11 @@ from pathlib import Path
 from answering import usual
 from pool import Pool
 from project import A_FILE, SHOPS, edit, linked, project, rules_file
-from rounds import ROUNDS, SECONDS, Row, figure, mebibytes, milliseconds
+from rounds import ROUNDS, SECONDS, Row, figure, mebibytes, milliseconds, number
 from server import BINARY, Palisade, answer, asking
 from wrk import Failed, Load, Question, drive, steady
 
-RELOADS = int(os.environ.get("RELOADS", "100"))
+RELOADS = number("RELOADS", 100)
 MEMORY_SIZES = (SHOPS, 10_000, 100_000)
 
 # Between edits under load: one is in force before the next comes.

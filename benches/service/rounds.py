@@ -2,14 +2,24 @@
 
 import os
 import statistics
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from server import Server
 from wrk import CONNECTIONS, Load, Question, drive
 
-ROUNDS = int(os.environ.get("ROUNDS", "5"))
-SECONDS = int(os.environ.get("SECONDS", "3"))
+
+def number(name: str, default: int) -> int:
+    """What the environment says: a whole number above 0."""
+    text = os.environ.get(name, str(default))
+    if not text.isdecimal() or int(text) == 0:
+        sys.exit(f"`{name}={text}` is no whole number above 0")
+    return int(text)
+
+
+ROUNDS = number("ROUNDS", 5)
+SECONDS = number("SECONDS", 3)
 
 
 @dataclass(frozen=True)
