@@ -2,6 +2,7 @@
 //! evaluations under them.
 
 mod ancestry;
+mod attribute_source;
 mod case;
 mod check;
 mod claims;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use cedar_policy::{Entities, Entity, EntityTypeName, EntityUid, RestrictedExpression};
 
 use super::ancestry::ancestors;
+use super::attribute_source::{STANDARD, Source};
 use super::claims::{convert, convertible};
 use super::entities::{Store, StoredEntity, Supplied};
 use super::hashing::{FastMap, FastSet};
@@ -14,7 +15,7 @@ use super::lint::Rule;
 use super::schema::{EntityType, Schema, Type};
 use super::typed::Expressions;
 use crate::model::suggestion::did_you_mean;
-use crate::model::{Finding, Identity, Issuer, Kind, MappedClaim, Refusal, RefusalCode, Value};
+use crate::model::{Finding, Identity, Issuer, Kind, MappedClaim, Refusal, RefusalCode};
 
 /// A principal that is ready for any number of requests.
 #[derive(Debug)]
@@ -70,33 +71,6 @@ pub(super) struct PlannedAttribute {
     ty: Type,
     pub(super) required: bool,
     pub(super) source: Source,
-}
-
-/// Where an attribute comes from.
-#[derive(Debug)]
-pub(super) enum Source {
-    Groups,
-    Username,
-    Scope,
-    ClientId,
-    TokenUse,
-    Claim(String),
-}
-
-/// An attribute's name, its type, and where it comes from.
-type Standard = (&'static str, fn() -> Type, fn() -> Source);
-
-/// Attributes that Palisade fills by itself, where the schema declares them with this type.
-const STANDARD: [Standard; 5] = [
-    ("groups", strings, || Source::Groups),
-    ("username", || Type::String, || Source::Username),
-    ("scope", strings, || Source::Scope),
-    ("client_id", || Type::String, || Source::ClientId),
-    ("token_use", || Type::String, || Source::TokenUse),
-];
-
-fn strings() -> Type {
-    Type::Set(Box::new(Type::String))
 }
 
 impl Plans {
@@ -335,35 +309,6 @@ impl KindPlan {
                 }
             },
         ))
-    }
-}
-
-impl Source {
-    fn value(&self, identity: &Identity, issuer: &Issuer) -> Option<Value> {
-        let strings = |names: &[String]| Value::Set(names.iter().cloned().map(Value::String).collect());
-        match self {
-            Self::Groups => {
-                let ids: Vec<_> = identity.groups.iter().map(|group| issuer.entity_id(group)).collect();
-                Some(strings(&ids))
-            }
-            Self::Username => identity.username.clone().map(Value::String),
-            Self::Scope => identity.scope.as_deref().map(strings),
-            Self::ClientId => identity.client_id.clone().map(Value::String),
-            Self::TokenUse => Some(Value::String(identity.token_use.as_str().to_owned())),
-            Self::Claim(claim) => identity.claims.get(claim).cloned(),
-        }
-    }
-
-    /// The claim's name, in back-ticks, for messages.
-    pub(super) fn claim(&self) -> String {
-        match self {
-            Self::Groups => "`cognito:groups`".to_owned(),
-            Self::Username => "`username`".to_owned(),
-            Self::Scope => "`scope`".to_owned(),
-            Self::ClientId => "`client_id`".to_owned(),
-            Self::TokenUse => "`token_use`".to_owned(),
-            Self::Claim(claim) => format!("`{claim}`"),
-        }
     }
 }
 
