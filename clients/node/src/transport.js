@@ -1,0 +1,82 @@
+// One request to Palisade and its bounded answer, under one deadline, over connections that stay open.
+import http from "node:http";
+import https from "node:https";
+import { startDeadline } from "./deadline.js";
+
+/**
+ * Gives `post(resource, message)`, where `message` is `{ token, body, limit }` and `limit` the bytes of an answer.
+ * It resolves to `{ status, headers, text }`, whatever the status, and rejects where there is no whole answer.
+ */
+export function createTransport({ secure, address, path, timeout }) {
+  const { Agent, request } = secure ? https : http;
+  // Our own agent: a proxy that the process sets for the global one does not apply, and neither does
+  // NODE_TLS_REJECT_UNAUTHORIZED.
+  const agent = new Agent({ keepAlive: true, ...(secure && { rejectUnauthorized: true }) });
+
+  return async function post(resource, message) {
+    const deadline = startDeadline(timeout);
+    const send = () => {
+      const headers = {
+        Authorization: `Bearer ${message.token}`,
+        "Content-Type": "application/json",
+        "Content-Length": Buffer.byteLength(message.body),
+      };
+      return exchange(request({ ...address, path: path + resource, method: "POST", agent, headers }), message, deadline);
+    };
+    try {
+      const answer = await send().catch((error) => {
+        if (!(error instanceof IdleConnectionEnded) || deadline.isOver()) throw error;
+        // What ended one idle connection, such as a thaw after hours, has ended the others too. A
+        // question changes nothing, so it may be asked again: once, over a new connection.
+        endIdleConnections(agent);
+        return send();
+      });
+      // A process that was stopped in between may find the answer before its timer.
+      if (deadline.isOver()) throw deadline.error;
+      return answer;
+    } finally {
+      deadline.clear();
+    }
+  };
+}
+
+/** A connection that was kept ended when it was used again, before any byte of an answer. */
+class IdleConnectionEnded extends Error {}
+
+function exchange(request, { body, limit }, deadline) {
+  return new Promise((resolve, reject) => {
+    const giveUp = (error) => {
+      reject(error);
+      request.destroy();
+    };
+    deadline.onOver(giveUp);
+
+    let bytesBefore;
+    request.on("socket", (socket) => (bytesBefore = socket.bytesRead));
+    request.on("error", (error) => {
+      const hadEnded = request.reusedSocket && request.socket.bytesRead === bytesBefore;
+      reject(hadEnded ? new IdleConnectionEnded(error.message) : error);
+    });
+    request.on("response", (response) => {
+      const chunks = [];
+      let size = 0;
+      response.on("data", (chunk) => {
+        size += chunk.length;
+        if (size > limit) giveUp(new Error(`the answer is larger than ${limit} bytes`));
+        else chunks.push(chunk);
+      });
+      response.on("end", () => {
+        if (!response.complete) return;
+        resolve({ status: response.statusCode, headers: response.headers, text: Buffer.concat(chunks).toString() });
+      });
+      response.on("error", reject);
+    });
+    // Also what ends in none of these: a truncated answer, an upgrade that nobody asked for.
+    request.on("close", () => reject(new Error("the connection closed without a whole answer")));
+    request.end(body);
+  });
+}
+
+function endIdleConnections(agent) {
+  for (const socket of Object.values(agent.freeSockets).flat()) socket.destroy();
+}
