@@ -14,9 +14,9 @@ export function pathId(event) {
 }
 
 /** Where the request came from, as the gateway saw it; its test console sends no address. */
-export function sourceIp(event) {
+export function origin(event) {
   const ip = event.requestContext?.http?.sourceIp ?? event.requestContext?.identity?.sourceIp;
-  return isIP(ip) ? ip : undefined;
+  return isIP(ip) ? { ip } : {};
 }
 
 /**

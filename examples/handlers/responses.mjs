@@ -1,28 +1,15 @@
-// What a handler answers: one small JSON body for each way that it can end.
+// What a handler answers once it may act: one small JSON body for each way that it can end.
 import { BadRequest } from "./events.mjs";
 
 export const ok = (body) => response(200, body);
 
-export const notFound = () => response(404, { error: "There is no such thing" });
-
-export const unauthenticated = (challenge = "Bearer") =>
-  response(401, { error: "You are not signed in" }, { "WWW-Authenticate": challenge });
-
-/** The answer to a verdict of `authorize` that does not allow. */
-export function refused({ status, challenge, cause }) {
-  if (status === 401) return unauthenticated(challenge);
-  if (status === 403) return response(403, { error: "You do not have permission" });
-  console.error(JSON.stringify({ message: "no decision from palisade", cause }));
-  return response(503, { error: "Please try again later" });
-}
-
 /**
- * Makes a Lambda handler of `work`: a client's mistake becomes a 400, a lost
- * race a 409. Everything else is thrown on, for Lambda to count and report.
+ * A Lambda handler in which a client's mistake becomes a 400, a lost race a 409.
+ * Everything else is thrown on, for Lambda to count and report.
  */
-export const answering = (work) => async (event) => {
+export const answering = (handler) => async (event) => {
   try {
-    return await work(event);
+    return await handler(event);
   } catch (error) {
     if (error instanceof BadRequest) return response(400, { error: error.message });
     if (isLostRace(error)) return response(409, { error: "It has changed in the meantime" });
@@ -39,6 +26,6 @@ function isLostRace({ name, CancellationReasons }) {
   return codes.every((code) => code === "ConditionalCheckFailed" || code === "TransactionConflict");
 }
 
-function response(statusCode, body, headers = {}) {
-  return { statusCode, headers: { "Content-Type": "application/json", ...headers }, body: JSON.stringify(body) };
+function response(statusCode, body) {
+  return { statusCode, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
 }

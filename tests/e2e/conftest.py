@@ -28,6 +28,12 @@ def pool(moto):
 
 
 @pytest.fixture(scope="session")
+def other_pool(moto):
+    """A pool that Palisade was not told of, with users and groups of the same names."""
+    return UserPool(moto)
+
+
+@pytest.fixture(scope="session")
 def palisade(tmp_path_factory, pool):
     service = Palisade(tmp_path_factory.mktemp("palisade"), pool)
     yield service

@@ -32,23 +32,14 @@ class Node:
         self.process.wait(timeout=10)
         self.process.stdout.close()
 
-    def call(self, module: str, name: str, *args):
-        """Calls an export of a module in examples/handlers; raises where it threw."""
-        [result] = self.call_together([(module, name, *args)])
-        return result
-
     def invoke(self, function: str, event) -> "Response":
+        """Raises where the function threw."""
         [response] = self.invoke_together([(function, event)])
         return response
 
     def invoke_together(self, events: list[tuple]) -> "list[Response]":
         """All at once, each a function and its event."""
-        calls = [(f"{function}.mjs", "handler", event) for function, event in events]
-        return [Response(result) for result in self.call_together(calls)]
-
-    def call_together(self, calls: list[tuple]) -> list:
-        """All at once, each a module, the name of its export, and the arguments."""
-        line = json.dumps([{"module": module, "name": name, "args": args} for module, name, *args in calls])
+        line = json.dumps([{"name": name, "event": event} for name, event in events])
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
         watchdog = threading.Timer(30, self.process.kill)
@@ -61,7 +52,7 @@ class Node:
         for outcome in outcomes:
             if "error" in outcome:
                 raise RuntimeError(outcome["error"])
-        return [outcome.get("result") for outcome in outcomes]
+        return [Response(outcome["response"]) for outcome in outcomes]
 
 
 class Response:

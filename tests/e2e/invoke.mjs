@@ -1,5 +1,5 @@
-// Plays Lambda: each line on standard input is a JSON array of calls to exports
-// of handler modules, made at once; the line printed for it says what each came to.
+// Plays Lambda: each line on standard input is a JSON array of functions and their
+// events, invoked at once; the line printed for it says what each came to.
 import { createInterface } from "node:readline";
 
 const HANDLERS = new URL("../../examples/handlers/", import.meta.url);
@@ -9,10 +9,10 @@ for await (const line of createInterface({ input: process.stdin })) {
   process.stdout.write(`${JSON.stringify(outcomes)}\n`);
 }
 
-async function outcome({ module, name, args }) {
+async function outcome({ name, event }) {
   try {
-    const exported = (await import(new URL(module, HANDLERS)))[name];
-    return { result: await exported(...args) };
+    const { handler } = await import(new URL(`${name}.mjs`, HANDLERS));
+    return { response: await handler(event) };
   } catch (error) {
     return { error: `${error.name}: ${error.message}` };
   }

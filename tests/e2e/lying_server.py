@@ -14,7 +14,6 @@ class LyingServer:
     def __init__(self):
         self.answer: bytes | Callable[[socket.socket], None] = b""
         self.requests: list[bytes] = []
-        self.connections = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
@@ -22,7 +21,6 @@ class LyingServer:
     def tell(self, answer):
         self.answer = answer
         self.requests.clear()
-        self.connections = 0
 
     def close(self):
         self._listener.close()
@@ -33,7 +31,6 @@ class LyingServer:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            self.connections += 1
             threading.Thread(target=self._serve, args=[connection], daemon=True).start()
 
     def _serve(self, connection: socket.socket):
@@ -82,9 +79,3 @@ def wait_for_the_client_to_leave(connection: socket.socket, at_most: float):
         connection.recv(1)
     except TimeoutError:
         pass
-
-
-def reset(connection: socket.socket):
-    """Closes with a TCP reset, like a process that was killed."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
-    connection.close()

@@ -13,26 +13,28 @@ export function createTransport({ secure, address, path, timeout }) {
   // NODE_TLS_REJECT_UNAUTHORIZED.
   const agent = new Agent({ keepAlive: true, ...(secure && { rejectUnauthorized: true }) });
 
+  const start = (resource, { token, body }) => {
+    const headers = {
+      Authorization: `Bearer ${token}`,
+      "Content-Type": "application/json",
+      "Content-Length": Buffer.byteLength(body),
+    };
+    return request({ ...address, path: path + resource, method: "POST", agent, headers });
+  };
+
   return async function post(resource, message) {
     const deadline = startDeadline(timeout);
-    const send = () => {
-      const headers = {
-        Authorization: `Bearer ${message.token}`,
-        "Content-Type": "application/json",
-        "Content-Length": Buffer.byteLength(message.body),
-      };
-      return exchange(request({ ...address, path: path + resource, method: "POST", agent, headers }), message, deadline);
-    };
+    const exchanged = () => exchange(start(resource, message), message, deadline);
     try {
-      const answer = await send().catch((error) => {
+      const answer = await exchanged().catch((error) => {
         if (!(error instanceof IdleConnectionEnded) || deadline.isOver()) throw error;
         // What ended one idle connection, such as a thaw after hours, has ended the others too. A
         // question changes nothing, so it may be asked again: once, over a new connection.
         endIdleConnections(agent);
-        return send();
+        return exchanged();
       });
       // A process that was stopped in between may find the answer before its timer.
-      if (deadline.isOver()) throw deadline.error;
+      if (deadline.isOver()) throw deadline.error();
       return answer;
     } finally {
       deadline.clear();
@@ -40,7 +42,7 @@ export function createTransport({ secure, address, path, timeout }) {
   };
 }
 
-/** A connection that was kept ended when it was used again, before any byte of an answer. */
+/** A connection that was kept had ended when it was used again: there is no byte of an answer. */
 class IdleConnectionEnded extends Error {}
 
 function exchange(request, { body, limit }, deadline) {
@@ -49,7 +51,7 @@ function exchange(request, { body, limit }, deadline) {
       reject(error);
       request.destroy();
     };
-    deadline.onOver(giveUp);
+    deadline.onOver(() => giveUp(deadline.error()));
 
     let bytesBefore;
     request.on("socket", (socket) => (bytesBefore = socket.bytesRead));
@@ -57,6 +59,8 @@ function exchange(request, { body, limit }, deadline) {
       const hadEnded = request.reusedSocket && request.socket.bytesRead === bytesBefore;
       reject(hadEnded ? new IdleConnectionEnded(error.message) : error);
     });
+
+    let isWhole = false;
     request.on("response", (response) => {
       const chunks = [];
       let size = 0;
@@ -66,13 +70,14 @@ function exchange(request, { body, limit }, deadline) {
         else chunks.push(chunk);
       });
       response.on("end", () => {
-        if (!response.complete) return;
-        resolve({ status: response.statusCode, headers: response.headers, text: Buffer.concat(chunks).toString() });
+        isWhole = response.complete;
+        const text = Buffer.concat(chunks).toString();
+        if (isWhole) resolve({ status: response.statusCode, headers: response.headers, text });
       });
       response.on("error", reject);
     });
-    // Also what ends in none of these: a truncated answer, an upgrade that nobody asked for.
-    request.on("close", () => reject(new Error("the connection closed without a whole answer")));
+    // Also what ends in none of these, such as an upgrade that nobody asked for.
+    request.on("close", () => isWhole || reject(new Error("the connection closed without a whole answer")));
     request.end(body);
   });
 }
