@@ -9,7 +9,7 @@ PEERS ?= target/peers
 # Which benchmarks; none is those that take ten minutes.
 BENCH ?=
 
-.PHONY: check fmt lint test e2e policies deny image-lint bench peers instructions
+.PHONY: check fmt lint test client e2e policies deny image-lint bench peers instructions
 
 check: lint test policies
 
@@ -32,6 +32,14 @@ policies:
 	$(PALISADE) check --deny-warnings
 	$(PALISADE) fmt --check
 	$(PALISADE) test --coverage-threshold 100
+
+# The client for handlers, on every Node that Lambda has or had lately, which npm has for x86-64 Linux.
+client:
+	npm ci --prefix clients/node/test --no-audit --no-fund --ignore-scripts
+	clients/node/test/node_modules/.bin/tsc --project clients/node/test
+	for version in 18 20 22 24; do \
+	  clients/node/test/node_modules/node-$$version/bin/node --test clients/node/test/*.test.js || exit 1; \
+	done
 
 # The whole of it through programs that others wrote: moto as Cognito and DynamoDB, Node, schemathesis.
 e2e:

@@ -203,6 +203,8 @@ fn the_links_of_the_pages_lead_somewhere() {
         "docs/performance.md",
         "ARCHITECTURE.md",
         "CONTRIBUTING.md",
+        "clients/node/README.md",
+        "examples/handlers/README.md",
     ];
     for page in pages {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(page).parent().unwrap().to_owned();

@@ -4,14 +4,9 @@
 export function startDeadline(ms) {
   const end = performance.now() + ms;
   let whenOver = () => {};
-  // A timer counts from when the event loop last looked at the clock, which after long work is a while ago.
-  const look = () => {
-    const left = end - performance.now();
-    if (left <= 0) whenOver();
-    else timer = setTimeout(look, Math.ceil(left));
-  };
-  let timer = setTimeout(look, ms);
+  const timer = setTimeout(() => whenOver(), ms);
   return {
+    /** Says so at once, where the timer of a process that was frozen or busy is late. */
     isOver: () => performance.now() >= end,
     /** Sets what is called when it is over. */
     onOver: (callback) => (whenOver = callback),

@@ -115,7 +115,7 @@ export function bearerToken(event: Pick<GatewayEvent, "headers" | "multiValueHea
 export interface GatewayResponse {
   statusCode: number;
   headers?: Record<string, string | number | boolean>;
-  body?: string;
+  body: string;
 }
 
 type Awaitable<T> = T | Promise<T>;

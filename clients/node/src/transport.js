@@ -33,7 +33,6 @@ export function createTransport({ secure, address, path, timeout }) {
         endIdleConnections(agent);
         return exchanged();
       });
-      // A process that was stopped in between may find the answer before its timer.
       if (deadline.isOver()) throw deadline.error();
       return answer;
     } finally {

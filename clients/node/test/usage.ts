@@ -1,4 +1,5 @@
 // The client as a handler's author writes with it, under `tsc --strict`; what must not compile says so.
+import type { APIGatewayProxyEvent, APIGatewayProxyHandler, APIGatewayProxyHandlerV2 } from "aws-lambda";
 import { authorized, bearerToken, createClient, type Decision, type Entity, type GatewayEvent } from "@palisade/client";
 
 interface Product {
@@ -13,13 +14,14 @@ const asProduct = (product: Product): Entity => ({
   attributes: { owner: { type: "User", id: product.owner }, status: undefined },
 });
 
-export const createCategory = authorized(
-  { action: "createCategory", resource: { type: "Catalog", id: "shop" } },
-  async (_, nothing, decision) => {
-    const none: undefined = nothing;
-    return { statusCode: 200, body: JSON.stringify({ owner: decision.sub, none }) };
-  },
-);
+export const createCategory = () =>
+  authorized(
+    { action: "createCategory", resource: { type: "Catalog", id: "shop" } },
+    async (_, nothing, decision) => {
+      const none: undefined = nothing;
+      return { statusCode: 200, body: JSON.stringify({ owner: decision.sub, none }) };
+    },
+  );
 
 export const updateProduct = () =>
   authorized(
@@ -48,6 +50,21 @@ export const deleteProduct = () =>
     },
     (_, product) => product.id,
   );
+
+// The types that most handlers have theirs from.
+export const rest: () => APIGatewayProxyHandler = () =>
+  authorized(
+    {
+      action: "updateProduct",
+      load: (event: APIGatewayProxyEvent) => products.get(event.pathParameters?.["id"]),
+      resource: asProduct,
+      context: (_, event) => ({ ip: event.requestContext.identity.sourceIp }),
+    },
+    async (event, product) => ({ statusCode: 200, body: `${event.httpMethod} ${product.id}` }),
+  );
+
+export const http: () => APIGatewayProxyHandlerV2 = () =>
+  authorized({ action: "listCategories", resource: { type: "Catalog", id: "shop" } }, async () => "[]");
 
 export async function list(event: GatewayEvent, rows: Product[]): Promise<Product[]> {
   const client = createClient();

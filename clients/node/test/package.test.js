@@ -1,0 +1,23 @@
+// What `npm publish` would publish: the sources, their types and the page, and nothing to install with them.
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { readFileSync, readdirSync } from "node:fs";
+import { it } from "node:test";
+
+const root = new URL("../", import.meta.url);
+
+it("the package holds what its users need, and nothing else", () => {
+  const [{ files }] = JSON.parse(execFileSync("npm", ["pack", "--dry-run", "--json"], { cwd: root, stdio: ["ignore", "pipe", "ignore"] }));
+  const sources = readdirSync(new URL("src", root)).map((name) => `src/${name}`);
+  assert.deepEqual(files.map(({ path }) => path).sort(), ["README.md", "package.json", ...sources].sort());
+});
+
+it("the package depends on nothing", () => {
+  const manifest = JSON.parse(readFileSync(new URL("package.json", root)));
+  const kinds = Object.keys(manifest).filter((name) => /dependencies$/i.test(name));
+  assert.deepEqual(kinds, []);
+  for (const name of readdirSync(new URL("src", root))) {
+    const text = readFileSync(new URL(`src/${name}`, root), "utf8");
+    for (const [, source] of text.matchAll(/ from "(.*)"/g)) assert.match(source, /^(\.\/|node:)/);
+  }
+});
