@@ -34,12 +34,14 @@ policies:
 	$(PALISADE) test --coverage-threshold 100
 
 # The client for handlers, on every Node that Lambda has or had lately, which npm has for x86-64 Linux.
-client:
-	npm ci --prefix clients/node/test --no-audit --no-fund --ignore-scripts
+client: clients/node/test/node_modules/.package-lock.json
 	clients/node/test/node_modules/.bin/tsc --project clients/node/test
 	for version in 18 20 22 24; do \
 	  clients/node/test/node_modules/node-$$version/bin/node --test clients/node/test/*.test.js || exit 1; \
 	done
+
+clients/node/test/node_modules/.package-lock.json: clients/node/test/package-lock.json
+	npm ci --prefix clients/node/test --no-audit --no-fund --ignore-scripts
 
 # The whole of it through programs that others wrote: moto as Cognito and DynamoDB, Node, schemathesis.
 e2e:
