@@ -4,6 +4,7 @@ What the client itself makes of every lie is in clients/node/test.
 """
 
 import json
+import signal
 import threading
 import time
 
@@ -160,6 +161,20 @@ def test_what_the_decision_was_about_goes_before_the_write(call, server, node, t
     before = shop.items()
     assert node.invoke(call.function, http_event(call, token)).status == 409
     assert changes(before, shop.items()) == {(table, call.id): (before[table, call.id], None)}
+
+
+def test_a_handler_is_frozen_between_its_decision_and_its_write(server, node, token, shop):
+    def freeze(connection):
+        node.process.send_signal(signal.SIGSTOP)
+        connection.sendall(http("200 OK", ALLOW))
+        shop.change("products", "p-bob", "owner", "somebody")
+        node.process.send_signal(signal.SIGCONT)
+
+    server.tell(freeze)
+    before = shop.items()
+    assert node.invoke("deleteProduct", http_event(Call("deleteProduct", "p-bob"), token)).status == 409
+    bobs = ("products", "p-bob")
+    assert changes(before, shop.items()) == {bobs: (before[bobs], {**before[bobs], "owner": "somebody"})}
 
 
 class TestAnItemWithoutAnOwner:
