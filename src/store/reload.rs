@@ -1,7 +1,6 @@
 //! Try, then swap: an edit is put in force when it compiles, and until then the last good revision serves.
 
 use std::path::PathBuf;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +24,7 @@ use urgent::InForce;
 
 /// Two readings this far apart that agree are no edit in progress. A half-finished edit can be valid:
 /// a forbid that is moved from one file to another is gone for a moment.
-const SETTLING: Duration = Duration::from_millis(200);
+const SETTLING: Duration = Duration::from_millis(150);
 
 /// How many readings are compared before a folder counts as never at rest.
 const READINGS: usize = 25;
@@ -83,6 +82,18 @@ pub(super) enum Outcome {
     /// What is on disk cannot serve.
     Refused,
 }
+
+/// What was read, on its way to being in force.
+#[derive(Debug)]
+struct Candidate {
+    edit: Edit,
+    /// What was in force when it was read.
+    before: Option<InForce>,
+    verdict: Verdict,
+}
+
+/// What comes of judging it.
+type Verdict = background::Job<Compiled>;
 
 /// What a reading came to, as far as readings are compared.
 #[derive(Debug, PartialEq, Eq)]
@@ -202,7 +213,7 @@ impl Reloads {
         if let Some(outcome) = self.known(&edit) {
             return outcome;
         }
-        let edit = self.at_rest(edit).await;
+        let Candidate { edit, before, verdict } = self.at_rest(edit).await;
         if let Ok(sources) = &edit.sources {
             self.publish_settled_forbids(sources).await;
         }
@@ -210,14 +221,13 @@ impl Reloads {
             return outcome;
         }
         tracing::info!("judging an edit");
-        let (reading, before) = (Reading::of(&edit), self.in_force.clone());
-        match self.admit(edit.clone()).await {
+        match self.admitted(verdict).await {
             Ok(compiled) => {
                 self.publish_admitted(compiled, edit, before).await;
                 Outcome::Published
             }
             Err(findings) => {
-                self.refuse(reading, findings);
+                self.refuse(Reading::of(&edit), findings);
                 Outcome::Refused
             }
         }
@@ -266,21 +276,33 @@ impl Reloads {
         edit.revision.as_ref() == Some(self.publisher.current().revision())
     }
 
-    /// Reads until two readings agree.
-    async fn at_rest(&mut self, mut edit: Edit) -> Edit {
+    /// Reads until two readings agree. What was read is judged meanwhile: it is what the next reading will
+    /// agree with, nearly always.
+    async fn at_rest(&mut self, mut edit: Edit) -> Candidate {
         for _ in 0..READINGS {
+            let candidate = self.candidate(edit);
             tokio::time::sleep(SETTLING).await;
             self.publish_more_forbids().await;
             let again = self.read().await;
-            if Reading::of(&edit) == Reading::of(&again) {
-                return again;
+            if Reading::of(&candidate.edit) == Reading::of(&again) {
+                return candidate;
             }
+            // One at a time: what it has found out of the files that stay, the next one knows.
+            let _outdated = self.admitted(candidate.verdict).await;
             edit = again;
         }
         let finding =
             Finding::error(&THE_FILES.into(), "never-at-rest", "the files change while they are read")
                 .help("write them elsewhere, and move them into place when they are complete");
-        Edit::new(Err(vec![finding]), None)
+        self.candidate(Edit::new(Err(vec![finding]), None))
+    }
+
+    /// Has what was read judged on a thread of its own.
+    fn candidate(&self, edit: Edit) -> Candidate {
+        let (files, compiler) = (Arc::clone(&self.files), Arc::clone(&self.compiler));
+        let judged = edit.clone();
+        let verdict = background::start(move || admit(judged, &files, &compiler));
+        Candidate { edit, before: self.in_force.clone(), verdict }
     }
 
     async fn read(&self) -> Edit {
@@ -289,12 +311,10 @@ impl Reloads {
         read.unwrap_or_else(|findings| Edit::new(Err(findings), None))
     }
 
-    async fn admit(&mut self, edit: Edit) -> Result<Compiled, Vec<Finding>> {
-        let (files, compiler) = (Arc::clone(&self.files), Arc::clone(&self.compiler));
-        let mut admitting = pin!(background::run(move || admit(edit, &files, &compiler)));
+    async fn admitted(&mut self, mut verdict: Verdict) -> Result<Compiled, Vec<Finding>> {
         let admitted = loop {
             tokio::select! {
-                result = &mut admitting => break result?,
+                result = verdict.told() => break result?,
                 () = tokio::time::sleep(SETTLING) => self.publish_more_forbids().await,
             }
         };

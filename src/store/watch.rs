@@ -7,19 +7,19 @@
 //! than the two seconds within which an edit is in force.
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use notify_debouncer_full::notify::{self, EventKind, RecommendedWatcher, RecursiveMode};
-use notify_debouncer_full::{DebounceEventResult, Debouncer, RecommendedCache, new_debouncer};
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::files::Files;
 use super::fingerprint::Fingerprint;
 
-/// What an editor's save takes: several events are one edit.
-const DEBOUNCE: Duration = Duration::from_millis(100);
+/// What an editor's save takes: several events are one edit. What takes longer, the second reading sees.
+const ONE_SAVE: Duration = Duration::from_millis(20);
 
 /// How often the fingerprint is taken.
 const POLL: Duration = Duration::from_secs(1);
@@ -34,7 +34,7 @@ pub(super) struct Watch {
     configuration: Option<PathBuf>,
     events: Arc<Notify>,
     /// Ends the events when it is dropped.
-    _watcher: Option<Debouncer<RecommendedWatcher, RecommendedCache>>,
+    _watcher: Option<RecommendedWatcher>,
     next_poll: Instant,
     last: Option<Fingerprint>,
     /// The last poll saw a change.
@@ -73,7 +73,12 @@ impl Watch {
         let events = Arc::clone(&self.events);
         loop {
             tokio::select! {
-                () = events.notified() => return,
+                () = events.notified() => {
+                    sleep(ONE_SAVE).await;
+                    // What has come meanwhile is of the same save.
+                    pin!(events.notified()).enable();
+                    return;
+                }
                 () = sleep_until(self.next_poll) => {
                     if self.poll().await {
                         return;
@@ -96,20 +101,16 @@ impl Watch {
         std::mem::replace(&mut self.changed, changed) || changed
     }
 
-    fn watcher(&self) -> notify::Result<Debouncer<RecommendedWatcher, RecommendedCache>> {
+    fn watcher(&self) -> notify::Result<RecommendedWatcher> {
         let events = Arc::clone(&self.events);
         // Events carry absolute paths.
         // Not the configuration's folder either: the poll finds a changed palisade.toml soon enough.
         let roots = self.files.roots().map(std::path::absolute);
         let roots = roots.collect::<Result<Vec<_>, _>>()?;
         let of_interest = roots.clone();
-        let mut watcher = new_debouncer(DEBOUNCE, None, move |result: DebounceEventResult| {
-            let look = match result {
-                Ok(told) => told.iter().any(|event| concerns(event, &of_interest)),
-                // Events were lost.
-                Err(_) => true,
-            };
-            if look {
+        let mut watcher = notify::recommended_watcher(move |told: notify::Result<notify::Event>| {
+            // An error: events were lost.
+            if told.map_or(true, |event| concerns(&event, &of_interest)) {
                 events.notify_one();
             }
         })?;

@@ -26,20 +26,40 @@ pub(super) fn threads() -> usize {
     available_parallelism().map_or(1, NonZeroUsize::get).saturating_sub(1).max(1)
 }
 
-/// Runs something on a thread of its own, which gives its memory back when it ends.
-///
-/// # Errors
-/// What the work gives, or that it came to no end.
-pub(super) async fn run<T: Send + 'static>(
+/// Work on a thread of its own, and what will come of it.
+#[derive(Debug)]
+pub(super) struct Job<T>(oneshot::Receiver<Result<T, Vec<Finding>>>);
+
+/// Starts something on a thread of its own, which gives its memory back when it ends.
+pub(super) fn start<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Vec<Finding>> + Send + 'static,
-) -> Result<T, Vec<Finding>> {
-    let failed = |what: String| vec![Finding::error(&THE_FILES.into(), "internal", what)];
+) -> Job<T> {
     let (tell, told) = oneshot::channel();
     let started = Builder::new().name("reload".to_owned()).spawn(move || {
         let _nobody_waits = tell.send(work());
     });
-    started.map_err(|error| failed(format!("no thread to reload on: {error}")))?;
-    told.await.unwrap_or_else(|_| Err(failed("the reload stopped in the middle".to_owned())))
+    started.map_or_else(|error| Job::failed(format!("no thread to reload on: {error}")), |_| Job(told))
+}
+
+impl<T> Job<T> {
+    /// Waits for it. May be dropped while it waits, and asked once only when it has answered.
+    ///
+    /// # Errors
+    /// What the work gives, or that it came to no end.
+    pub(super) async fn told(&mut self) -> Result<T, Vec<Finding>> {
+        let stopped = |_| Err(internal("the reload stopped in the middle".to_owned()));
+        (&mut self.0).await.unwrap_or_else(stopped)
+    }
+
+    fn failed(why: String) -> Self {
+        let (tell, told) = oneshot::channel();
+        let _told_below = tell.send(Err(internal(why)));
+        Self(told)
+    }
+}
+
+fn internal(why: String) -> Vec<Finding> {
+    vec![Finding::error(&THE_FILES.into(), "internal", why)]
 }
 
 /// Frees a snapshot when the last request under it has ended: of many policies and entities that takes

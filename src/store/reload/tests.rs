@@ -174,7 +174,7 @@ async fn an_edit_in_progress_is_not_put_in_force() {
     status.mark_unchanged();
     shop.write("policies/from.cedar", "");
     let (look, ()) = tokio::join!(reloads.look(), async {
-        // The first reading has no forbid; the second, 200 ms later, has it again.
+        // The first reading has no forbid; the second, a moment later, has it again.
         tokio::time::sleep(SETTLING / 2).await;
         shop.write("policies/to.cedar", FORBID);
     });
@@ -198,7 +198,7 @@ async fn files_that_never_come_to_rest_are_not_put_in_force() {
         read = reloads.at_rest(first) => read,
         () = writer => unreachable!("it writes for ever"),
     };
-    assert_eq!(read.sources.unwrap_err()[0].code, "never-at-rest");
+    assert_eq!(read.edit.sources.unwrap_err()[0].code, "never-at-rest");
 }
 
 #[tokio::test]
