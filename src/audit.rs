@@ -8,10 +8,8 @@ use serde::Deserialize;
 use crate::model::Period;
 use crate::model::status::WeakSetting;
 
-mod escape;
 mod lines;
 mod log;
-mod object;
 mod output;
 mod record;
 #[cfg(test)]

@@ -10,7 +10,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::post;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::clock::Clock;
 use crate::decision::Decider;
@@ -35,9 +35,6 @@ mod trace;
 pub use error::{ApiError, Problem};
 pub use listen::{Address, SocketMode};
 pub use ops::Operations;
-
-/// More than an answer needs that one policy determines.
-const ANSWER: usize = 512;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -146,9 +143,9 @@ pub fn router(api: Arc<Api>) -> Router {
         .layer(from_fn_with_state(traced, trace::decision))
 }
 
-fn json(answer: &impl Serialize) -> Result<Response, ApiError> {
-    let mut body = Vec::with_capacity(ANSWER);
-    serde_json::to_writer(&mut body, answer).map_err(|error| ApiError::internal(error.to_string()))?;
+/// A 200.
+fn json(body: serde_json::Result<Vec<u8>>) -> Result<Response, ApiError> {
+    let body = body.map_err(|error| ApiError::internal(error.to_string()))?;
     let mut response = Response::new(Body::from(body));
     response.headers_mut().insert(CONTENT_TYPE, JSON);
     Ok(response)

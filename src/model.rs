@@ -6,6 +6,7 @@ pub mod identity;
 pub mod issuer;
 pub mod limits;
 pub mod object;
+pub mod printed;
 pub mod question;
 pub mod refusal;
 pub mod status;

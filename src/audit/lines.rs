@@ -1,8 +1,8 @@
 //! Lines of the decision log on their way to it: whole ones, in one piece.
 
 use super::log::AuditError;
-use super::object::Object;
 use super::record::Line;
+use crate::model::printed::Object;
 
 /// What a buffer keeps of its memory when it is emptied: more than one decision needs, less than
 /// a large batch leaves behind.

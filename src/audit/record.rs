@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::object::Object;
+use crate::model::printed::Object;
 use crate::model::{
     Decision, EntityDescription, Evaluation, Identity, Kind, PolicyError, PolicyErrorCode, Question, Reason,
     Record, Refusal, Timestamp, TokenUse, Value,

@@ -10,37 +10,36 @@ use uuid::{NoContext, Uuid};
 use super::batch::JudgedItem;
 use crate::audit::Receipt;
 use crate::cedar::explain::Explanation;
+use crate::model::printed::Object;
 use crate::model::{Decision, Evaluation, Now, PolicyError, Reason, Refusal};
 
+/// More bytes than a decision takes that one policy determines.
+const USUAL: usize = 384;
+
 /// A decision that is on record: only a receipt of the decision log makes one.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct Answer {
-    #[serde(flatten)]
     judgement: Judgement,
     revision: Arc<str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     explain: Option<Explanation>,
 }
 
 /// The decisions of a batch that is on record, in the order asked.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct BatchAnswer {
     decisions: Vec<ItemAnswer>,
     revision: Arc<str>,
 }
 
 /// What came of one item of a batch.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(super) struct ItemAnswer {
-    #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<String>,
-    #[serde(flatten)]
     judgement: Judgement,
-    #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Refusal>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 struct Judgement {
     decision: Decision,
     reason: Reason,
@@ -64,6 +63,22 @@ impl Answer {
         Self { judgement: Judgement::new(evaluation, decision_id), revision, explain }
     }
 
+    /// As the caller gets it: a JSON object.
+    ///
+    /// # Errors
+    /// Never for what an explanation can hold.
+    pub fn json(&self) -> serde_json::Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(USUAL);
+        let mut object = Object::begin(&mut bytes);
+        self.judgement.write(&mut object)?;
+        object.text("revision", &self.revision)?;
+        if let Some(explanation) = &self.explain {
+            object.member("explain", explanation)?;
+        }
+        object.end();
+        Ok(bytes)
+    }
+
     /// The decision's id.
     pub fn decision_id(&self) -> DecisionId {
         self.judgement.decision_id
@@ -78,6 +93,32 @@ impl Answer {
 impl BatchAnswer {
     pub(super) fn new(decisions: Vec<ItemAnswer>, revision: Arc<str>, _: &Receipt) -> Self {
         Self { decisions, revision }
+    }
+
+    /// As the caller gets it: a JSON object.
+    ///
+    /// # Errors
+    /// Never for what a refusal can hold.
+    pub fn json(&self) -> serde_json::Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(USUAL * (self.decisions.len() + 1));
+        let mut object = Object::begin(&mut bytes);
+        object.objects("decisions", &self.decisions, ItemAnswer::write)?;
+        object.text("revision", &self.revision)?;
+        object.end();
+        Ok(bytes)
+    }
+}
+
+impl ItemAnswer {
+    fn write(&self, object: &mut Object<'_>) -> serde_json::Result<()> {
+        if let Some(id) = &self.id {
+            object.text("id", id)?;
+        }
+        self.judgement.write(object)?;
+        match &self.error {
+            Some(refusal) => object.member("error", refusal),
+            None => Ok(()),
+        }
     }
 }
 
@@ -105,6 +146,14 @@ impl Judgement {
     fn new(evaluation: Evaluation, decision_id: DecisionId) -> Self {
         let Evaluation { decision, reason, policies, errors } = evaluation;
         Self { decision, reason, policies, errors, decision_id }
+    }
+
+    fn write(&self, object: &mut Object<'_>) -> serde_json::Result<()> {
+        object.text("decision", self.decision.as_str())?;
+        object.text("reason", self.reason.as_str())?;
+        object.texts("policies", self.policies.iter().map(AsRef::as_ref))?;
+        object.member("errors", &self.errors)?;
+        object.text("decision_id", self.decision_id.as_str())
     }
 }
 

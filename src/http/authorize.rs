@@ -24,5 +24,5 @@ pub(super) async fn authorize(State(api): State<Arc<Api>>, request: Request) -> 
     } else {
         api.decider.decide(&verified, &question, facts.for_record()).await?
     };
-    json(&answer)
+    json(answer.json())
 }

@@ -20,5 +20,5 @@ pub(super) async fn authorize(State(api): State<Arc<Api>>, request: Request) -> 
     };
     let Received { verified, question, facts, .. } = receive(&api, request, reading).await?;
     let answer = api.decider.decide_batch(&verified, question, facts.for_record()).await?;
-    json(&answer)
+    json(answer.json())
 }

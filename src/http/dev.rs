@@ -54,7 +54,7 @@ async fn tokens(State(mint): State<Mint>, headers: HeaderMap, body: Bytes) -> Re
         ApiError::new(Problem::MalformedRequest, detail).because(error.to_string())
     })?;
     let token = mint(&user, &groups, token_use).map_err(ApiError::internal)?;
-    json(&Minted { token })
+    json(serde_json::to_vec(&Minted { token }))
 }
 
 /// A page in a browser on this machine can post here too: through a name of its own that resolves
