@@ -39,6 +39,17 @@ impl Value {
     }
 }
 
+/// How deep a JSON text nests, where that is deeper than `limit`. Few brackets cannot nest deep, and counting
+/// them is quicker.
+pub fn deeper_than(json: &[u8], limit: usize) -> Option<usize> {
+    // A sum that stands in a byte is one that the compiler takes many bytes at once for.
+    let brackets = json.chunks(u8::MAX.into()).map(|piece| {
+        let opening = piece.iter().map(|byte| u8::from(matches!(byte, b'{' | b'[')));
+        usize::from(opening.sum::<u8>())
+    });
+    (brackets.sum::<usize>() > limit).then(|| nesting(json)).filter(|depth| *depth > limit)
+}
+
 /// How deep the brackets of a JSON text nest. Run before any parser, so that depth is judged
 /// on the text and never on somebody's stack. Brackets inside strings do not count.
 pub fn nesting(json: &[u8]) -> usize {
@@ -209,5 +220,13 @@ mod tests {
         assert_eq!(nesting(br#"{"a":[{}],"b":[]}"#), 3);
         assert_eq!(nesting(br#"{"[[[":"\"[[["}"#), 1);
         assert_eq!(nesting("[".repeat(100_000).as_bytes()), 100_000);
+    }
+
+    #[test]
+    fn brackets_side_by_side_are_not_deep() {
+        let (flat, deep) = ("[]".repeat(1_000), "[".repeat(1_000));
+        assert_eq!(deeper_than(flat.as_bytes(), 32), None);
+        assert_eq!(deeper_than(deep.as_bytes(), 32), Some(1_000));
+        assert_eq!(deeper_than(deep.as_bytes(), 1_000), None);
     }
 }
