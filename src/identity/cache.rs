@@ -1,11 +1,11 @@
 //! Tokens that were verified a moment ago, so that a signature is checked once and not at every request.
 
 use std::fmt;
-use std::hash::RandomState;
+use std::hash::{Hash, Hasher, RandomState};
 use std::sync::Arc;
 
 use quick_cache::sync::{Cache, DefaultLifecycle};
-use quick_cache::{OptionsBuilder, Weighter};
+use quick_cache::{Equivalent, OptionsBuilder, Weighter};
 
 use super::times::Times;
 use crate::model::{Identity, Value};
@@ -16,11 +16,17 @@ const USUAL_WEIGHT: u64 = 3 * 1024;
 /// An identity without its strings, an entry's bookkeeping, and what an allocator adds.
 const FIXED_WEIGHT: u64 = 512;
 
-/// Verified tokens, bounded by their bytes. Found by the whole text under a hash that nobody outside
-/// can foresee.
+/// How much of a token is hashed: 24 bytes of its signature.
+const HASHED: usize = 32;
+
+/// Verified tokens, bounded by their bytes. Found by the whole text.
 pub struct TokenCache {
-    entries: Option<Cache<Box<str>, Remembered, Weight, RandomState>>,
+    entries: Option<Cache<Verbatim<Box<str>>, Remembered, Weight, RandomState>>,
 }
+
+/// The text of a token. Its hash is that of the end of its signature, under a key that nobody outside can
+/// foresee: only verified tokens are kept, and nobody chooses how the signature of one ends.
+struct Verbatim<T>(T);
 
 /// What is remembered of a token. Whether it still holds is judged at every use.
 #[derive(Debug, Clone)]
@@ -50,20 +56,20 @@ impl TokenCache {
 
     /// What is remembered of exactly this token.
     pub fn get(&self, token: &str) -> Option<Remembered> {
-        self.entries.as_ref()?.get(token)
+        self.entries.as_ref()?.get(&Verbatim(token))
     }
 
     /// Remembers a token that was verified.
     pub fn insert(&self, token: &str, remembered: Remembered) {
         if let Some(entries) = &self.entries {
-            entries.insert(Box::from(token), remembered);
+            entries.insert(Verbatim(Box::from(token)), remembered);
         }
     }
 
     /// Forgets a token that holds no longer.
     pub fn remove(&self, token: &str) {
         if let Some(entries) = &self.entries {
-            entries.remove(token);
+            entries.remove(&Verbatim(token));
         }
     }
 
@@ -80,11 +86,32 @@ impl fmt::Debug for TokenCache {
     }
 }
 
+impl<T: AsRef<str>> Hash for Verbatim<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let token = self.0.as_ref().as_bytes();
+        state.write(token.last_chunk::<HASHED>().map_or(token, |end| end));
+    }
+}
+
+impl PartialEq for Verbatim<Box<str>> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl Eq for Verbatim<Box<str>> {}
+
+impl Equivalent<Verbatim<Box<str>>> for Verbatim<&str> {
+    fn equivalent(&self, key: &Verbatim<Box<str>>) -> bool {
+        *self.0 == *key.0
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Weight;
 
-impl Weighter<Box<str>, Remembered> for Weight {
-    fn weight(&self, token: &Box<str>, remembered: &Remembered) -> u64 {
+impl Weighter<Verbatim<Box<str>>, Remembered> for Weight {
+    fn weight(&self, Verbatim(token): &Verbatim<Box<str>>, remembered: &Remembered) -> u64 {
         let identity = &remembered.identity;
         let list = |names: &[String]| names.iter().map(|name| weigh(name)).sum::<u64>();
         let texts = [Some(&identity.subject), identity.username.as_ref(), identity.client_id.as_ref()];
@@ -142,7 +169,7 @@ mod tests {
     fn the_bytes_are_bounded_whatever_the_number_of_tokens() {
         let cache = TokenCache::of_bytes(1024 * 1024);
         for index in 0..1_000 {
-            cache.insert(&format!("{index}{}", "x".repeat(10_000)), remembered());
+            cache.insert(&format!("{}{index}", "x".repeat(10_000)), remembered());
         }
         assert!((50..=100).contains(&cache.count()), "{cache:?}");
     }
