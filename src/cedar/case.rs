@@ -107,7 +107,7 @@ impl<'a> Case<'a> {
             near if self.stand_in_nothing(near) => index.resources.admitting(&self.resource, near),
             _ => index.resources.admitting(&self.resource, self.ancestors_of_resource()),
         };
-        index.admitting(&self.action.uid, &self.principal.rows, &resources)
+        index.admitting(self.action, &self.principal.rows, &resources)
     }
 
     /// The principal for scopes to look at.

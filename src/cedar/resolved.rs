@@ -127,8 +127,10 @@ pub(super) fn actions(schema: &cedar_policy::Schema, resolved: &Resolved) -> Res
     };
     schema
         .actions()
-        .map(|uid| {
+        .enumerate()
+        .map(|(position, uid)| {
             Ok(Action {
+                position,
                 name: uid.to_string().into(),
                 principals: schema.principals_for_action(uid).into_iter().flatten().cloned().collect(),
                 resources: schema.resources_for_action(uid).into_iter().flatten().cloned().collect(),

@@ -61,6 +61,8 @@ pub(super) struct EntityType {
 /// An action that can be asked about.
 #[derive(Debug)]
 pub(super) struct Action {
+    /// Among all actions of the schema, counted from 0.
+    pub(super) position: usize,
     pub(super) uid: EntityUid,
     /// The uid as policies write it.
     pub(super) name: Arc<str>,
@@ -78,6 +80,8 @@ pub(super) struct Schema {
     /// What requests may write: full names, and short ones of the configured namespace.
     type_names: FastMap<String, Arc<EntityType>>,
     action_names: FastMap<String, Arc<Action>>,
+    /// By their positions.
+    actions: Vec<Arc<Action>>,
     /// Every action and every group of actions as an entity, with all of its ancestors.
     action_entities: FastMap<EntityUid, Entity>,
     namespace: String,
@@ -98,18 +102,25 @@ impl Schema {
                 type_names.insert(name.basename().to_owned(), Arc::clone(entity_type));
             }
         }
+        let actions: Vec<_> = resolved::actions(schema, resolved)?.into_iter().map(Arc::new).collect();
         let mut action_names = FastMap::default();
-        for action in resolved::actions(schema, resolved)? {
-            let action = Arc::new(action);
-            action_names.insert(action.name.to_string(), Arc::clone(&action));
+        for action in &actions {
+            action_names.insert(action.name.to_string(), Arc::clone(action));
             if action.uid.type_name().namespace() == namespace {
-                action_names.insert(action.uid.id().unescaped().to_owned(), action);
+                action_names.insert(action.uid.id().unescaped().to_owned(), Arc::clone(action));
             }
         }
         let types = types.into_iter().collect();
-        let actions = schema.action_entities().map_err(|error| error.to_string())?;
-        let action_entities = actions.iter().map(|action| (action.uid(), action.clone())).collect();
-        Ok(Self { types, type_names, action_names, action_entities, namespace: namespace.to_owned() })
+        let entities = schema.action_entities().map_err(|error| error.to_string())?;
+        let action_entities = entities.iter().map(|action| (action.uid(), action.clone())).collect();
+        Ok(Self {
+            types,
+            type_names,
+            action_names,
+            actions,
+            action_entities,
+            namespace: namespace.to_owned(),
+        })
     }
 
     /// The action that a request names.
@@ -159,9 +170,9 @@ impl Schema {
         self.type_names().chain(self.actions().map(|action| action.name.to_string())).collect()
     }
 
-    /// All actions that can be asked about.
+    /// All actions that can be asked about, by their positions.
     pub(super) fn actions(&self) -> impl Iterator<Item = &Arc<Action>> {
-        self.action_names.iter().filter(|(name, action)| **name == *action.name).map(|(_, action)| action)
+        self.actions.iter()
     }
 
     /// A type name of configuration in full: short names live in the namespace.
@@ -181,7 +192,7 @@ impl EntityType {
         // Every record has one, and Cedar's own way to write it takes as long as a decision.
         let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"\"'\\".contains(&byte);
         if self.ids.is_none() && id.bytes().all(is_plain) {
-            return Ok(format!("{}::\"{id}\"", self.written));
+            return Ok([&*self.written, "::\"", id, "\""].concat());
         }
         self.entity(id).map(|uid| uid.to_string())
     }

@@ -5,6 +5,7 @@
 use std::num::NonZeroU32;
 
 use cedar_policy::{EntityId, EntityTypeName, EntityUid, PrincipalConstraint, ResourceConstraint};
+use smallvec::SmallVec;
 
 use super::hashing::FastMap;
 
@@ -101,8 +102,8 @@ impl Constraints {
         &self,
         uid: &'a EntityUid,
         ancestors: impl IntoIterator<Item = &'a EntityUid>,
-    ) -> Vec<ConstraintNumber> {
-        let mut found = Vec::with_capacity(USUAL);
+    ) -> SmallVec<[ConstraintNumber; USUAL]> {
+        let mut found = SmallVec::new();
         found.extend(self.any);
         let of_type = self.by_type.get(uid.type_name());
         found.extend(of_type.and_then(|of_type| of_type.is));
@@ -111,7 +112,7 @@ impl Constraints {
         let of_ancestors = ancestors.into_iter().filter_map(|ancestor| self.of_entity(ancestor));
         for of_entity in of_itself.into_iter().chain(of_ancestors) {
             found.extend(of_entity.within);
-            found.extend(of_entity.is_in.as_ref().and_then(|numbers| numbers.get(uid.type_name())));
+            found.extend(of_entity.is_in.as_ref().and_then(|numbers| numbers.get(uid.type_name()).copied()));
         }
         found
     }
@@ -119,6 +120,15 @@ impl Constraints {
     /// Gives back what growing has taken too much.
     pub(super) fn shrink(&mut self) {
         self.by_type.values_mut().for_each(|of_type| of_type.by_id.shrink_to_fit());
+    }
+
+    /// What the tables take. Short ids stand in them.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        // Of eight places seven are taken at most, and each has a byte that says whether it is.
+        let of_type =
+            |of_type: &OfType| of_type.by_id.capacity() * 8 / 7 * (size_of::<(EntityId, OfEntity)>() + 1);
+        self.by_type.values().map(of_type).sum()
     }
 
     fn of_entity(&self, uid: &EntityUid) -> Option<&OfEntity> {

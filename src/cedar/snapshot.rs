@@ -192,6 +192,9 @@ impl Snapshot {
     pub(super) fn admitting_given(&self, Scene { request, entities }: &Scene) -> Vec<&Filed> {
         let uids = (request.principal(), request.action(), request.resource());
         let (Some(principal), Some(action), Some(resource)) = uids else { return Vec::new() };
+        let Some(action) = self.schema.actions().find(|declared| declared.uid == *action) else {
+            return Vec::new();
+        };
         let ancestors = |uid| entities.ancestors(uid).into_iter().flatten();
         let principals = self.index.principals.admitting(principal, ancestors(principal));
         let resources = self.index.resources.admitting(resource, ancestors(resource));
