@@ -185,7 +185,7 @@ impl<'a> Asked<'a> {
     fn write(&self, line: &mut Object<'_>) -> serde_json::Result<()> {
         line.text("action", self.action)?;
         line.text("resource", &self.resource)?;
-        line.texts("context_keys", self.context.keys().map(String::as_str))?;
+        line.texts("context_keys", self.context.keys())?;
         let Some(Values { resource, entities }) = &self.values else { return Ok(()) };
         line.member("context", self.context)?;
         if let Some(attributes) = &resource.attributes {
@@ -324,7 +324,7 @@ mod tests {
             username: None,
             client_id: None,
             scope: None,
-            claims: BTreeMap::from([("custom:team".to_owned(), Value::String("toys".to_owned()))]),
+            claims: BTreeMap::from([("custom:team".to_owned(), Value::String("toys".into()))]),
             token_id: Some("jti-1".to_owned()),
             origin: Origin::Token,
             serial: Serial::next(),

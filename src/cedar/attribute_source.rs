@@ -29,16 +29,17 @@ pub(super) const STANDARD: [Standard; 5] = [
 impl Source {
     /// What a token gives for it, if anything.
     pub(super) fn value(&self, identity: &Identity, issuer: &Issuer) -> Option<Value> {
-        let strings = |names: &[String]| Value::Set(names.iter().cloned().map(Value::String).collect());
+        let strings =
+            |names: &[String]| Value::Set(names.iter().map(|name| Value::String(name.into())).collect());
         match self {
             Self::Groups => {
                 let ids: Vec<_> = identity.groups.iter().map(|group| issuer.entity_id(group)).collect();
                 Some(strings(&ids))
             }
-            Self::Username => identity.username.clone().map(Value::String),
+            Self::Username => identity.username.as_ref().map(|name| Value::String(name.into())),
             Self::Scope => identity.scope.as_deref().map(strings),
-            Self::ClientId => identity.client_id.clone().map(Value::String),
-            Self::TokenUse => Some(Value::String(identity.token_use.as_str().to_owned())),
+            Self::ClientId => identity.client_id.as_ref().map(|id| Value::String(id.into())),
+            Self::TokenUse => Some(Value::String(identity.token_use.as_str().into())),
             Self::Claim(claim) => identity.claims.get(claim).cloned(),
         }
     }

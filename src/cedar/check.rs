@@ -72,7 +72,7 @@ impl<'a> Checker<'a> {
         let missing = declared
             .0
             .iter()
-            .find(|(name, attribute)| attribute.required && !given.contains_key(*name) && !elsewhere(name));
+            .find(|(name, attribute)| attribute.required && !given.contains_key(name) && !elsewhere(name));
         if let Some((name, attribute)) = missing {
             let at = at.member(name);
             return Err(Refusal::mismatch(format!(
@@ -82,7 +82,7 @@ impl<'a> Checker<'a> {
         }
         let mut members = Vec::with_capacity(given.len());
         for (name, value) in given {
-            let attribute = declared.0.get(name).ok_or_else(|| {
+            let attribute = declared.0.get(name.as_str()).ok_or_else(|| {
                 let known = declared.0.keys().map(String::as_str);
                 Refusal::mismatch(format!(
                     "the schema has no `{}`{}",

@@ -25,7 +25,7 @@ pub(super) fn convertible(ty: &Type) -> bool {
 pub(super) fn convert(value: &Value, ty: &Type) -> Result<RestrictedExpression, String> {
     let refused = || ty.expected();
     match (ty, value) {
-        (Type::String, Value::String(text)) => Ok(RestrictedExpression::new_string(text.clone())),
+        (Type::String, Value::String(text)) => Ok(RestrictedExpression::new_string(text.to_string())),
         (Type::Bool, Value::Bool(value)) => Ok(RestrictedExpression::new_bool(*value)),
         (Type::Bool, Value::String(text)) => match text.as_str() {
             "true" => Ok(RestrictedExpression::new_bool(true)),
@@ -52,8 +52,8 @@ pub(super) fn convert(value: &Value, ty: &Type) -> Result<RestrictedExpression, 
                 return Err(refused());
             }
             let members = given.iter().filter_map(|(name, value)| {
-                let member = declared.0.get(name)?;
-                Some(convert(value, &member.ty).map(|value| (name.clone(), value)))
+                let member = declared.0.get(name.as_str())?;
+                Some(convert(value, &member.ty).map(|value| (name.to_string(), value)))
             });
             RestrictedExpression::new_record(members.collect::<Result<Vec<_>, _>>()?).map_err(|_| refused())
         }

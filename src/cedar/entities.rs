@@ -18,7 +18,6 @@ use super::progress::{Progress, Work};
 use super::schema::Schema;
 use super::typed::Expressions;
 use super::workers::on_several;
-use crate::model::value;
 use crate::model::{Finding, Limits, Place, Record, Value};
 
 /// How many generations of ancestors stored entities may have: the closure is kept per entity,
@@ -59,11 +58,11 @@ pub(super) type Supplied = HashMap<EntityTypeName, HashSet<String>>;
 #[serde(deny_unknown_fields, expecting = "an entity: {\"uid\": …, \"attrs\": …, \"parents\": …}")]
 struct WrittenEntity {
     uid: Value,
-    #[serde(default, deserialize_with = "value::record")]
+    #[serde(default)]
     attrs: Record,
     #[serde(default)]
     parents: Vec<Value>,
-    #[serde(default, deserialize_with = "value::record")]
+    #[serde(default)]
     tags: Record,
 }
 

@@ -258,7 +258,7 @@ mod tests {
         for verified in ["false", r#""false""#, r#""True""#, r#""yes""#] {
             let claims = claims(verified);
             assert_eq!(claims.get("email"), None);
-            assert_eq!(claims.get("custom:level"), Some(&Value::String("9".to_owned())));
+            assert_eq!(claims.get("custom:level"), Some(&Value::String("9".into())));
         }
         let null = br#"{"sub": "ana", "custom:level": null}"#;
         assert_eq!(

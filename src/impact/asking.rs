@@ -56,11 +56,11 @@ impl Side<'_> {
         let mut context = circumstances.shared.clone();
         if circumstances.cut {
             let taken = self.snapshot.context_members(action);
-            context.retain(|member, _| taken.contains(member.as_str()));
+            context.retain(|member| taken.contains(member.as_str()));
         }
         context.extend(circumstances.own.clone());
         let question = Question {
-            action: action.to_owned(),
+            action: action.into(),
             resource: entity.clone(),
             context,
             entities: circumstances.entities.clone(),

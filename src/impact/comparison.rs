@@ -287,8 +287,8 @@ impl<'a> Comparison<'a> {
             .filter(knows)
             .map(|side| side.snapshot.context_members(action))
             .collect();
-        circumstances.shared.retain(|member, _| taken.iter().any(|taken| taken.contains(member.as_str())));
-        let alike = |member: &String| taken.iter().all(|taken| taken.contains(member.as_str()));
+        circumstances.shared.retain(|member| taken.iter().any(|taken| taken.contains(member.as_str())));
+        let alike = |member: &str| taken.iter().all(|taken| taken.contains(member));
         if circumstances.shared.keys().all(alike) {
             let Circumstances { shared, own, .. } = circumstances;
             let own = shared.into_iter().chain(own).collect();

@@ -145,8 +145,8 @@ impl Records {
             return unreplayable("its resource has no name that can be read");
         };
         let entity = EntityDescription {
-            type_name: type_name.to_owned(),
-            id,
+            type_name: type_name.into(),
+            id: id.into(),
             attributes: written.attributes.take(),
             parents: written.parents.take(),
             tags: written.tags.take(),

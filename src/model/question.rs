@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use smol_str::SmolStr;
 
 use super::object::{self, Object};
 use super::value::{self, deeper_than};
@@ -13,7 +14,7 @@ use super::{Limits, Record, Refusal, Token, Value};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
     /// The action's name, short or full.
-    pub action: String,
+    pub action: SmolStr,
     /// What it acts on.
     pub resource: EntityDescription,
     /// The circumstances.
@@ -28,10 +29,10 @@ pub struct Question {
 pub struct EntityReference {
     /// Its type, short or full.
     #[serde(rename = "type")]
-    pub type_name: String,
+    pub type_name: SmolStr,
     /// Its id.
     #[serde(deserialize_with = "id")]
-    pub id: String,
+    pub id: SmolStr,
 }
 
 /// An entity with what the caller knows of it. What is not given is not described.
@@ -44,10 +45,10 @@ pub struct EntityReference {
 pub struct EntityDescription {
     /// Its type, short or full.
     #[serde(rename = "type")]
-    pub type_name: String,
+    pub type_name: SmolStr,
     /// Its id.
     #[serde(deserialize_with = "id")]
-    pub id: String,
+    pub id: SmolStr,
     /// Its attributes.
     #[serde(default, deserialize_with = "value::optional_record", skip_serializing_if = "Option::is_none")]
     pub attributes: Option<Record>,
@@ -335,7 +336,7 @@ fn in_our_words(error: &serde_json::Error) -> String {
     }
 }
 
-fn id<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+fn id<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SmolStr, D::Error> {
     match Value::deserialize(deserializer)? {
         Value::String(id) => Ok(id),
         Value::Long(_) => Err(serde::de::Error::custom("an id is a string: write the number as a string")),
@@ -360,9 +361,9 @@ struct Written {
     token: Option<Token>,
     #[serde(default, deserialize_with = "some")]
     id: Option<String>,
-    action: String,
+    action: SmolStr,
     resource: EntityDescription,
-    #[serde(default, deserialize_with = "value::record")]
+    #[serde(default)]
     context: Record,
     #[serde(default)]
     entities: Vec<EntityDescription>,
@@ -380,7 +381,7 @@ struct WrittenBatch<T> {
     #[serde(default, deserialize_with = "some")]
     token: Option<Token>,
     requests: Vec<T>,
-    #[serde(default, deserialize_with = "value::record")]
+    #[serde(default)]
     context: Record,
     #[serde(default)]
     entities: Vec<EntityDescription>,

@@ -1,14 +1,12 @@
 //! A JSON value that Cedar could hold: no floats, no nulls, no member given twice.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::{fmt, slice};
 
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
+use smol_str::SmolStr;
 
-/// The members of a JSON object, by name.
-pub type Record = BTreeMap<String, Value>;
+use super::Record;
 
 /// A value before any schema has typed it. Entities and extension values are still
 /// records and strings here.
@@ -19,7 +17,7 @@ pub enum Value {
     /// A 64-bit signed integer, Cedar's only number.
     Long(i64),
     /// A string.
-    String(String),
+    String(SmolStr),
     /// An array; Cedar takes it as a set.
     Set(Vec<Self>),
     /// An object.
@@ -100,14 +98,16 @@ impl Serialize for Value {
     }
 }
 
-/// Reads a record whose members are each given once; for `#[serde(deserialize_with)]`.
-pub fn record<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Record, D::Error> {
-    deserializer.deserialize_map(RecordVisitor)
+/// Each member is given once.
+impl<'de> Deserialize<'de> for Record {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(RecordVisitor)
+    }
 }
 
-/// The same for a member that may be left out.
+/// Reads a record that may be left out, and is no null; for `#[serde(deserialize_with)]`.
 pub fn optional_record<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Record>, D::Error> {
-    record(deserializer).map(Some)
+    Record::deserialize(deserializer).map(Some)
 }
 
 struct ValueVisitor;
@@ -142,11 +142,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_str<E: de::Error>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::String(value.to_owned()))
-    }
-
-    fn visit_string<E: de::Error>(self, value: String) -> Result<Value, E> {
-        Ok(Value::String(value))
+        Ok(Value::String(value.into()))
     }
 
     fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
@@ -176,17 +172,12 @@ impl<'de> Visitor<'de> for RecordVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Record, A::Error> {
-        let mut record = Record::new();
-        while let Some((name, value)) = members.next_entry::<String, Value>()? {
-            match record.entry(name) {
-                Entry::Vacant(member) => member.insert(value),
-                Entry::Occupied(member) => {
-                    let name = member.key();
-                    return Err(de::Error::custom(format_args!("the member `{name}` is given twice")));
-                }
-            };
+        let mut given = Vec::new();
+        while let Some(member) = members.next_entry()? {
+            given.push(member);
         }
-        Ok(record)
+        Record::of(given)
+            .map_err(|name| de::Error::custom(format_args!("the member `{name}` is given twice")))
     }
 }
 

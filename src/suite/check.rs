@@ -173,7 +173,7 @@ impl<'a> Check<'a> {
         if matches!(self.table.asks, Asks::May) {
             let taken: BTreeSet<_> =
                 asked.iter().flat_map(|action| self.snapshot.context_members(action)).collect();
-            for member in self.table.context.keys().filter(|member| !taken.contains(member.as_str())) {
+            for member in self.table.context.keys().filter(|member| !taken.contains(member)) {
                 let message = format!(
                     "none of the actions takes `context.{member}`{}",
                     did_you_mean(member, taken.iter().copied())

@@ -104,7 +104,7 @@ impl<'p> TableOn<'p> {
     /// The question about an action, judged as the body of a request is.
     fn question(&self, action: &Arc<str>) -> Result<Arc<Question>, Refusal> {
         let question = Question {
-            action: action.to_string(),
+            action: (&**action).into(),
             resource: self.resource.entity.clone(),
             context: self.context(action),
             entities: self.table.entities.clone(),
@@ -117,7 +117,7 @@ impl<'p> TableOn<'p> {
         let mut context = self.table.context.clone();
         if matches!(self.table.asks, Asks::May) {
             let taken = self.snapshot.context_members(action);
-            context.retain(|member, _| taken.contains(member.as_str()));
+            context.retain(|member| taken.contains(member.as_str()));
         }
         let own = self.table.contexts.0.iter().filter(|(name, _)| self.is_same(&name.value, action));
         context.extend(own.flat_map(|(_, own)| own.clone()));

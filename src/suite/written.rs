@@ -4,7 +4,6 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::yaml::{Name, Named, Placed};
-use crate::model::value;
 use crate::model::{Decision, EntityDescription, PolicyErrorCode, Reason, Record, RefusalCode, TokenUse};
 
 /// A file of tests.
@@ -77,7 +76,7 @@ pub(super) struct WrittenTest {
     pub(super) actions: Option<Vec<Name>>,
     #[serde(default)]
     pub(super) resources: Option<Vec<Name>>,
-    #[serde(default, deserialize_with = "value::record")]
+    #[serde(default)]
     pub(super) context: Record,
     #[serde(default)]
     pub(super) contexts: Named<Record>,

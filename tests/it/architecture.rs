@@ -66,6 +66,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("serde_saphyr", &["suite/yaml.rs"]),
     ("sha2", &["cedar/sources.rs", "cli/check/sarif.rs"]),
     ("smallvec", &["cedar"]),
+    ("smol_str", &["model"]),
     ("strsim", &["model/suggestion.rs"]),
     ("tempfile", &["cli/diff/project.rs"]),
     ("toml", &["config"]),

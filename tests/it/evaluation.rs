@@ -349,7 +349,7 @@ fn claims_are_read_as_the_schema_declares_them_or_the_token_is_refused() {
         let claims = claims.iter().map(|(name, value)| (format!("custom:{name}"), value.clone()));
         asked(&shop, &Identity { claims: claims.collect(), ..user(&[]) }, UPDATE)
     };
-    let text = |text: &str| Value::String(text.to_owned());
+    let text = |text: &str| Value::String(text.into());
     let limit = ("limit", text("1.5"));
     assert_eq!(with(&[limit.clone(), ("level", text("3"))]), r#"allow permitted ["level"]"#);
     assert_eq!(with(&[limit.clone(), ("level", Value::Long(3))]), r#"allow permitted ["level"]"#);

@@ -76,12 +76,15 @@ fn claim() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         any::<bool>().prop_map(Value::Bool),
         any::<i64>().prop_map(Value::Long),
-        select(TEXTS).prop_map(|text| Value::String(text.to_owned())),
+        select(TEXTS).prop_map(|text| Value::String(text.into())),
     ];
     leaf.prop_recursive(3, 12, 3, |inner| {
         let members =
             prop::collection::btree_map(select(MEMBERS).prop_map(str::to_owned), inner.clone(), 0..3);
-        prop_oneof![prop::collection::vec(inner, 0..3).prop_map(Value::Set), members.prop_map(Value::Record)]
+        prop_oneof![
+            prop::collection::vec(inner, 0..3).prop_map(Value::Set),
+            members.prop_map(|members| Value::Record(members.into_iter().collect()))
+        ]
     })
 }
 
@@ -97,8 +100,8 @@ fn meant(value: &Value, ty: &Type) -> Json {
             values.iter().map(|value| meant(value, element)).collect()
         }
         (Value::Record(members), Type::Record(declared)) => {
-            let ty = |name| declared.0.get(name).map_or(&Type::String, |member| &member.ty);
-            members.iter().map(|(name, value)| (name.clone(), meant(value, ty(name)))).collect()
+            let ty = |name: &str| declared.0.get(name).map_or(&Type::String, |member| &member.ty);
+            members.iter().map(|(name, value)| (name.to_string(), meant(value, ty(name)))).collect()
         }
         (Value::Bool(value), _) => json!(value),
         (Value::Long(value), _) => json!(value),
