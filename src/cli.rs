@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::config::{Configuration, DEFAULT_FILE, Environment};
+use crate::model::Finding;
 use crate::store::{ConfigurationFile, Files};
 
 mod check;
@@ -156,34 +157,57 @@ impl Verb {
     }
 }
 
+/// Why there are no settings.
+#[derive(Debug, thiserror::Error)]
+enum SettingsFault {
+    /// The file.
+    #[error("`{}` cannot be read: {cause}", path.display())]
+    Unreadable { path: PathBuf, cause: std::io::Error },
+    /// What it says, or a variable.
+    #[error("{finding}")]
+    Wrong { finding: Box<Finding>, text: String },
+}
+
 impl Shell {
     /// The settings, or a complaint that has been printed.
     fn configuration(&self) -> Result<Configuration, Exit> {
-        let path = self.file.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_FILE));
-        self.configuration_at(&path, self.file.is_some())
+        self.settings().map_err(|fault| self.complain(&fault))
     }
 
-    /// The settings of one file; without the file its defaults, unless it was asked for.
+    /// The settings of one file, or a complaint that has been printed; without the file its defaults, unless
+    /// it was asked for.
     fn configuration_at(&self, path: &Path, required: bool) -> Result<Configuration, Exit> {
+        self.settings_at(path, required).map_err(|fault| self.complain(&fault))
+    }
+
+    fn settings(&self) -> Result<Configuration, SettingsFault> {
+        let path = self.file.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_FILE));
+        self.settings_at(&path, self.file.is_some())
+    }
+
+    fn settings_at(&self, path: &Path, required: bool) -> Result<Configuration, SettingsFault> {
         let file = match read_text(path) {
             Ok(text) => Some(ConfigurationFile { path: path.to_owned(), text: text.into() }),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !required => None,
-            Err(error) => {
-                render::failure(&format!("`{}` cannot be read: {error}", path.display()), None);
-                return Err(Exit::Failed);
-            }
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound && !required => None,
+            Err(cause) => return Err(SettingsFault::Unreadable { path: path.to_owned(), cause }),
         };
         let text = file.as_ref().map(|file| file.text.to_string()).unwrap_or_default();
         let base = path.parent().map_or_else(PathBuf::new, Path::to_owned);
-        Configuration::read(file, base, &self.environment).map_err(|finding| {
-            if self.annotates {
+        Configuration::read(file, base, &self.environment)
+            .map_err(|finding| SettingsFault::Wrong { finding, text })
+    }
+
+    /// Prints why there are no settings.
+    fn complain(&self, fault: &SettingsFault) -> Exit {
+        match fault {
+            SettingsFault::Unreadable { .. } => render::failure(&fault.to_string(), None),
+            SettingsFault::Wrong { finding, .. } if self.annotates => {
                 let path = github::in_workspace(Path::new(""), &finding.path, &self.environment);
-                anstream::println!("{}", github::finding(&finding, &path));
-            } else {
-                render::fault(&finding, &text, self.format);
+                anstream::println!("{}", github::finding(finding, &path));
             }
-            Exit::Failed
-        })
+            SettingsFault::Wrong { finding, text } => render::fault(finding, text, self.format),
+        }
+        Exit::Failed
     }
 }
 

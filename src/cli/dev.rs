@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anstream::eprintln;
+use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use super::serve::{self, Parts, Policies};
+use super::serve::{self, Parts, Policies, Refused, RefusedBy, Service};
 use super::{Exit, Shell, render};
 use crate::cedar::{Source, Sources, compile, live};
 use crate::clock::Clock;
@@ -45,39 +46,35 @@ pub(super) fn run(shell: &Shell) -> Exit {
         Err(error) => return serve::failed(&error, None),
     };
     prepare(&mut configuration);
-    let (runtime, clock, metrics) = match serve::prepare(&configuration) {
-        Ok(prepared) => prepared,
-        Err(exit) => return exit,
-    };
+    match open(shell, configuration, &issuer) {
+        Ok((runtime, service)) => {
+            let (decisions, operations) = service.addresses();
+            banner(&issuer, Clock::machine().now().wall, &decisions, &operations);
+            runtime.block_on(service.run(std::future::pending())).into()
+        }
+        Err(refused) => refused.into(),
+    }
+}
+
+/// The service with this issuer's keys, and the route that mints its tokens.
+fn open(
+    shell: &Shell,
+    configuration: Configuration,
+    issuer: &TokenIssuer,
+) -> Result<(Runtime, Service), Refused> {
+    let (runtime, clock, metrics) = serve::prepare(&configuration)?;
     let policies = if configuration.file.is_some() {
-        serve::load(shell, &configuration, &clock, &metrics)
+        serve::load(shell, &configuration, &clock, &metrics)?
     } else {
-        shop(&configuration, &clock, &metrics)
-    };
-    let policies = match policies {
-        Ok(policies) => policies,
-        Err(exit) => return exit,
+        shop(&configuration, &clock, &metrics)?
     };
     let config = &configuration.config;
-    let Some(trusted) = config.issuers.first() else { return Exit::Failed };
-    let sources = vec![(trusted.clone(), issuer.key_source())];
-    let verifier = match Verifier::with_sources(sources, &config.limits, clock.clone(), &metrics) {
-        Ok(verifier) => verifier,
-        Err(error) => return serve::failed(&error, None),
-    };
+    let sources = config.issuers.iter().map(|trusted| (trusted.clone(), issuer.key_source())).collect();
+    let verifier = Verifier::with_sources(sources, &config.limits, clock.clone(), &metrics)
+        .map_err(|error| Refused::by_the_machine(&error, None))?;
     let further = dev::router(minting(issuer.clone(), clock.clone()));
-    let now = clock.now().wall;
-    let started =
-        Box::new(move |decisions: &str, operations: &str| banner(&issuer, now, decisions, operations));
-    runtime.block_on(serve::serve(Parts {
-        configuration,
-        policies,
-        verifier,
-        clock,
-        metrics,
-        further,
-        started,
-    }))
+    let service = Service::open(Parts { configuration, policies, verifier, clock, metrics, further })?;
+    Ok((runtime, service))
 }
 
 /// Whoever reaches the operations listener can be anybody.
@@ -119,7 +116,7 @@ fn prepare(configuration: &mut Configuration) {
     }];
 }
 
-fn shop(configuration: &Configuration, clock: &Clock, metrics: &Metrics) -> Result<Policies, Exit> {
+fn shop(configuration: &Configuration, clock: &Clock, metrics: &Metrics) -> Result<Policies, Refused> {
     let source = |folder: &str, (name, text): (&str, &str)| Source {
         path: format!("{folder}/{name}").into(),
         name: name.into(),
@@ -133,7 +130,7 @@ fn shop(configuration: &Configuration, clock: &Clock, metrics: &Metrics) -> Resu
     };
     let compiled = compile(&sources, &Limits::default()).map_err(|findings| {
         render::findings(&findings, &render::Texts::of(&sources, configuration));
-        Exit::Failed
+        Refused { by: RefusedBy::Policies, reason: render::count(&findings) }
     })?;
     let revision = Arc::clone(compiled.snapshot.revision().as_str());
     metrics.set_revision(&revision);
