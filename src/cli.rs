@@ -19,6 +19,7 @@ mod gate;
 mod github;
 mod health;
 mod init;
+mod lambda_extension;
 mod policy_files;
 mod progress;
 mod render;
@@ -42,6 +43,8 @@ struct Args {
 enum Verb {
     /// Run the decision service.
     Serve(Printing),
+    /// Run it beside the handlers of a Lambda function; Lambda starts it, from a layer.
+    LambdaExtension(Printing),
     /// Run it on loopback with the shop, a token issuer of its own, and demo users.
     Dev(Printing),
     /// Start a policy repository; nothing that is there is overwritten.
@@ -112,6 +115,7 @@ pub fn run() -> ExitCode {
     };
     let exit = match verb {
         Verb::Serve(_) => serve::run(&shell),
+        Verb::LambdaExtension(_) => lambda_extension::run(&shell),
         Verb::Dev(_) => dev::run(&shell),
         Verb::Check(args) => check::run(&shell, &args),
         Verb::Init(args) => init::run(&shell, &args),
@@ -129,9 +133,11 @@ impl Verb {
     /// How complaints about the settings are printed.
     const fn format(&self) -> Format {
         match self {
-            Self::Serve(printing) | Self::Dev(printing) | Self::Token(printing) | Self::Health(printing) => {
-                printing.format
-            }
+            Self::Serve(printing)
+            | Self::LambdaExtension(printing)
+            | Self::Dev(printing)
+            | Self::Token(printing)
+            | Self::Health(printing) => printing.format,
             Self::Init(args) => args.printing.format,
             Self::Check(args) => args.format.of_complaints(),
             Self::Test(args) => args.format.of_complaints(),
@@ -146,6 +152,7 @@ impl Verb {
             Self::Check(args) => args.format == check::Format::Github,
             Self::Test(args) => args.format == test::Format::Github,
             Self::Serve(_)
+            | Self::LambdaExtension(_)
             | Self::Dev(_)
             | Self::Init(_)
             | Self::Diff(_)

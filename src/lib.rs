@@ -15,5 +15,6 @@ pub mod config;
 pub mod decision;
 pub mod http;
 pub mod identity;
+pub mod lambda;
 pub mod store;
 pub mod telemetry;

@@ -1,5 +1,6 @@
 //! A JWKS endpoint for tests: a real socket on loopback with an answer that a test chooses.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,7 +22,7 @@ pub(super) enum Answer {
 #[derive(Debug)]
 pub(super) struct Endpoint {
     pub(super) url: String,
-    answer: Arc<Mutex<Answer>>,
+    answers: Arc<Mutex<VecDeque<Answer>>>,
     requests: watch::Receiver<usize>,
     open: watch::Sender<bool>,
 }
@@ -41,10 +42,10 @@ impl Endpoint {
     pub(super) async fn start(answer: Answer) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/jwks.json", listener.local_addr().unwrap());
-        let answer = Arc::new(Mutex::new(answer));
+        let answers = Arc::new(Mutex::new(VecDeque::from([answer])));
         let (count, requests) = watch::channel(0);
         let (open, gate) = watch::channel(true);
-        let current = Arc::clone(&answer);
+        let current = Arc::clone(&answers);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (current, count, mut gate) = (Arc::clone(&current), count.clone(), gate.clone());
@@ -53,17 +54,22 @@ impl Endpoint {
                     read_request(&mut stream).await;
                     count.send_modify(|count| *count += 1);
                     let _ = gate.wait_for(|open| *open).await;
-                    let answer = current.lock().unwrap().clone();
+                    let answer = next(&current);
                     // A client that has seen enough hangs up, and that is no fault of the test.
                     let _ = write_answer(&mut stream, answer).await;
                 });
             }
         });
-        Self { url, answer, requests, open }
+        Self { url, answers, requests, open }
     }
 
     pub(super) fn answer(&self, answer: Answer) {
-        *self.answer.lock().unwrap() = answer;
+        self.answer_in_turn([answer]);
+    }
+
+    /// One after the other; the last for good.
+    pub(super) fn answer_in_turn(&self, answers: impl IntoIterator<Item = Answer>) {
+        *self.answers.lock().unwrap() = answers.into_iter().collect();
     }
 
     pub(super) fn requests(&self) -> usize {
@@ -83,6 +89,11 @@ impl Endpoint {
     pub(super) fn open(&self) {
         self.open.send_replace(true);
     }
+}
+
+fn next(answers: &Mutex<VecDeque<Answer>>) -> Answer {
+    let mut answers = answers.lock().unwrap();
+    if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() }.unwrap()
 }
 
 async fn read_request(stream: &mut TcpStream) {

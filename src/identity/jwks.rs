@@ -181,6 +181,11 @@ impl Fetcher {
         Ok(Self { clients: Arc::new(clients), bounds })
     }
 
+    /// How long a fetch may take.
+    pub const fn longest(&self) -> Duration {
+        self.bounds.timeout
+    }
+
     /// The keys as they are now. Ends within the bounds.
     pub async fn fetch(&self, source: &KeySource) -> Result<KeySet, FetchFault> {
         let document = match source {

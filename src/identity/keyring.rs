@@ -19,6 +19,9 @@ use crate::telemetry::metrics::{FetchLabels, IssuerLabels, Metrics};
 /// How long nothing is fetched on demand after an unknown key id and after a failed fetch.
 pub const QUIET: Duration = Duration::from_secs(10);
 
+/// How much later than its bound a fetch may end on a machine that is busy and not frozen.
+const SLACK: Duration = Duration::from_secs(2);
+
 /// How many requests wait for one fetch; more are turned away at once.
 pub const MOST_WAITING: usize = 64;
 
@@ -75,14 +78,17 @@ pub struct StatusSlot {
 }
 
 /// The one fetch that there is at a time.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Flight {
     running: bool,
     /// A request waits for it, or the last one was waited for.
     on_demand: bool,
     waiting: usize,
-    /// On the monotonic clock.
-    quiet_until: Duration,
+    /// When the last one ended that [`QUIET`] follows.
+    quiet_since: Option<Now>,
+    /// The last one that has ended took longer than a fetch may: it was frozen on its way, and what came of it
+    /// says nothing about the issuer.
+    was_frozen: bool,
     /// Why the last fetch that has ended failed, if it did.
     failure: Option<String>,
 }
@@ -144,7 +150,7 @@ impl Keyring {
             return Ok(loaded);
         }
         if self.source.can_change() {
-            self.fetch_on_demand(now).await?;
+            self.fetch_on_demand().await?;
         }
         let loaded = self.loaded.load_full();
         let failure = self.flight().failure.clone();
@@ -222,18 +228,24 @@ impl Keyring {
         let overdue = self.periods.refresh.saturating_mul(11) / 10;
         if self.source.can_change() && loaded.fetched_at.is_some_and(|at| now.age_of(at) > overdue) {
             let mut flight = self.flight();
-            if !flight.running && now.monotonic >= flight.quiet_until {
+            if !flight.running && !flight.is_quiet(now) {
                 self.take_off(&mut flight);
             }
         }
     }
 
-    async fn fetch_on_demand(self: &Arc<Self>, now: Now) -> Result<(), KeyFault> {
+    /// Waits for one fetch, or for another where the first was frozen on its way.
+    async fn fetch_on_demand(self: &Arc<Self>) -> Result<(), KeyFault> {
+        self.wait_for_fetch().await?;
+        if self.flight().was_frozen { self.wait_for_fetch().await } else { Ok(()) }
+    }
+
+    async fn wait_for_fetch(self: &Arc<Self>) -> Result<(), KeyFault> {
         let mut landed = self.landed.subscribe();
         let place = {
             let mut flight = self.flight();
             if !flight.running {
-                if now.monotonic < flight.quiet_until {
+                if flight.is_quiet(self.clock.now()) {
                     return Ok(());
                 }
                 if !self.take_off(&mut flight) {
@@ -258,8 +270,8 @@ impl Keyring {
         flight.running = true;
         let keyring = Arc::clone(self);
         runtime.spawn(async move {
-            let mut landing = Landing { ring: &keyring, failure: Some(CUT_SHORT.to_owned()) };
             let started = keyring.clock.now();
+            let mut landing = Landing { ring: &keyring, started, failure: Some(CUT_SHORT.to_owned()) };
             let fetched = keyring.fetcher.fetch(&keyring.source).await;
             landing.failure = keyring.take_in(fetched, started);
         });
@@ -319,15 +331,17 @@ impl std::fmt::Debug for Keyring {
     }
 }
 
-impl Default for Flight {
-    fn default() -> Self {
-        Self { running: false, on_demand: false, waiting: 0, quiet_until: Duration::ZERO, failure: None }
+impl Flight {
+    /// By both clocks: ten seconds between two invocations are over although no timer has run.
+    fn is_quiet(&self, now: Now) -> bool {
+        self.quiet_since.is_some_and(|since| now.age_of(since) < QUIET)
     }
 }
 
 /// The end of a fetch, however it ends.
 struct Landing<'ring> {
     ring: &'ring Keyring,
+    started: Now,
     failure: Option<String>,
 }
 
@@ -337,8 +351,10 @@ impl Drop for Landing<'_> {
         let mut flight = self.ring.flight();
         flight.failure = self.failure.take();
         flight.running = false;
-        if std::mem::take(&mut flight.on_demand) || flight.failure.is_some() {
-            flight.quiet_until = now.monotonic.saturating_add(QUIET);
+        let failed = flight.failure.is_some();
+        flight.was_frozen = failed && now.age_of(self.started) > self.ring.fetcher.longest() + SLACK;
+        if std::mem::take(&mut flight.on_demand) || failed {
+            flight.quiet_since = (!flight.was_frozen).then_some(now);
         }
         // Under the lock, so that whoever finds no fetch running cannot be woken by this one.
         self.ring.landed.send_modify(|landed| *landed += 1);

@@ -62,11 +62,21 @@ pub struct Now {
     pub monotonic: Duration,
 }
 
+/// How far a wall clock may be behind where it was: it is being corrected, or somebody read both clocks
+/// while another read one of them.
+const CORRECTION: Duration = Duration::from_millis(500);
+
 impl Now {
-    /// How old something of `then` is. A wall clock behind `then` counts as older than anything.
+    /// How old something of `then` is: by the clock that says more, so that neither a machine that slept nor
+    /// a clock that was set makes it younger. A wall clock that was set back behind `then` says nothing any
+    /// more, and what nobody knows the age of counts as older than anything.
     pub fn age_of(self, then: Self) -> Duration {
-        let monotonic = self.monotonic.saturating_sub(then.monotonic);
-        self.wall.since(then.wall).map_or(Duration::MAX, |wall| wall.max(monotonic))
+        let Some(monotonic) = self.monotonic.checked_sub(then.monotonic) else { return Duration::ZERO };
+        match (self.wall.since(then.wall), then.wall.since(self.wall)) {
+            (Some(wall), _) => wall.max(monotonic),
+            (None, Some(behind)) if behind <= CORRECTION => monotonic,
+            (None, _) => Duration::MAX,
+        }
     }
 }
 
@@ -104,11 +114,16 @@ mod tests {
 
     #[test]
     fn a_clock_that_was_set_back_makes_things_stale_not_fresh() {
-        let then = Now { wall: Timestamp::from_millis(10_000), monotonic: Duration::from_secs(1) };
-        let set_back = Now { wall: Timestamp::from_millis(9_000), monotonic: Duration::from_secs(2) };
-        let frozen = Now { wall: Timestamp::from_millis(70_000), monotonic: Duration::from_secs(2) };
+        let now = |wall, seconds| Now {
+            wall: Timestamp::from_millis(wall),
+            monotonic: Duration::from_secs(seconds),
+        };
+        let then = now(10_000, 1);
+        let (set_back, corrected, frozen) = (now(9_000, 2), now(9_500, 2), now(70_000, 2));
         assert_eq!(set_back.age_of(then), Duration::MAX);
+        assert_eq!(corrected.age_of(then), Duration::from_secs(1));
         assert_eq!(frozen.age_of(then), Duration::from_mins(1));
+        assert_eq!(then.age_of(frozen), Duration::ZERO, "what is still to come");
     }
 
     #[test]

@@ -111,7 +111,12 @@ impl Setup {
     }
 
     pub(crate) fn start_with(self, change: impl FnOnce(&mut Command)) -> Service {
-        let mut command = self.command(&["serve"]);
+        self.start_as("serve", change)
+    }
+
+    /// Under another verb than `serve`.
+    pub(crate) fn start_as(self, verb: &str, change: impl FnOnce(&mut Command)) -> Service {
+        let mut command = self.command(&[verb]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         // A slow disk is not what most tests are about.
         command.env("PALISADE__AUDIT__STALL", "5s");

@@ -49,6 +49,8 @@ mod hostile;
 #[cfg(test)]
 mod image;
 #[cfg(test)]
+mod lambda_extension;
+#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod lint_docs;

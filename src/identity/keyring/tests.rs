@@ -179,7 +179,7 @@ async fn a_wall_clock_that_was_set_back_makes_keys_stale_until_they_are_fetched_
     let bench = bench(jwks(&["a"])).await;
     assert_eq!(bench.ask("a").await, Ok(1));
     bench.advance(20);
-    bench.clock.set_wall(Timestamp::from_millis(START.millis() - 1));
+    bench.clock.set_wall(Timestamp::from_millis(START.millis() - 1_000));
     assert!(!bench.ring.is_usable(bench.clock.now()));
     assert_eq!(bench.ask("a").await, Ok(1));
     assert_eq!(bench.server.requests(), 2);
@@ -198,6 +198,48 @@ async fn a_request_after_a_freeze_has_the_keys_fetched_without_waiting() {
     bench.landed(2).await;
     assert_eq!(bench.server.requests(), 2);
     assert_eq!(bench.ring.generation(bench.clock.now()), Some(2));
+}
+
+/// What a freeze is to the process: the monotonic clock stood still.
+fn freeze(bench: &Bench, by: Duration) {
+    let wall = bench.clock.now().wall.millis() + i64::try_from(by.as_millis()).unwrap();
+    bench.clock.set_wall(Timestamp::from_millis(wall));
+}
+
+#[tokio::test]
+async fn the_quiet_after_a_failure_passes_in_a_freeze() {
+    let bench = bench(Answer::status("500 Down", "")).await;
+    assert!(matches!(bench.ask("a").await, Err(KeyFault::Unavailable(_))));
+    bench.server.answer(jwks(&["a"]));
+    assert!(matches!(bench.ask("a").await, Err(KeyFault::Unavailable(_))));
+    freeze(&bench, QUIET);
+    assert_eq!(bench.ask("a").await, Ok(1));
+}
+
+#[tokio::test]
+async fn keys_that_a_freeze_made_too_old_are_fetched_before_the_answer() {
+    let bench = bench(jwks(&["a"])).await;
+    assert_eq!(bench.ask("a").await, Ok(1));
+    bench.server.answer(jwks(&["b"]));
+    freeze(&bench, PERIODS.max_stale + Duration::from_millis(1));
+    assert_eq!(bench.ring.generation(bench.clock.now()), None);
+    assert_eq!(bench.ask("b").await, Ok(2));
+    bench.server.answer(Answer::status("500 Down", ""));
+    freeze(&bench, PERIODS.max_stale + Duration::from_millis(1));
+    assert!(matches!(bench.ask("b").await, Err(KeyFault::Unavailable(_))));
+}
+
+#[tokio::test]
+async fn a_fetch_that_was_frozen_on_its_way_is_followed_by_another() {
+    let bench = bench(Answer::status("500 Down", "")).await;
+    bench.server.hold();
+    let ring = Arc::clone(&bench.ring);
+    let asking = tokio::spawn(async move { ring.with_key("a").await.map(|loaded| loaded.generation) });
+    bench.server.asked(1).await;
+    freeze(&bench, Duration::from_hours(1));
+    bench.server.answer_in_turn([Answer::status("500 Down", ""), jwks(&["a"])]);
+    bench.server.open();
+    assert_eq!(asking.await.unwrap(), Ok(1));
 }
 
 #[tokio::test]
