@@ -9,7 +9,12 @@ PEERS ?= target/peers
 # Which benchmarks; none is those that take ten minutes.
 BENCH ?=
 
-.PHONY: check fmt lint test client e2e policies deny image-lint bench peers instructions
+# What goes into the layer. BINARY is a program for x86_64 that was built elsewhere.
+POLICIES ?= policies
+SCHEMA   ?= schema
+BINARY   ?=
+
+.PHONY: check fmt lint test client e2e lambda layer policies deny image-lint bench peers instructions
 
 check: lint test policies
 
@@ -51,6 +56,17 @@ e2e:
 	npm ci --prefix examples/handlers --no-audit --no-fund
 	npm ci --prefix tests/e2e --no-audit --no-fund --ignore-scripts
 	PALISADE_BIN=target/release/palisade $(VENV)/bin/pytest -q tests/e2e
+
+# The extension in a simulated Lambda environment: frozen, thawed, killed. Wants `openssl`.
+lambda:
+	$(if $(PALISADE_BIN),,$(CARGO) build --release)
+	cd tests/lambda && PALISADE_BIN=$(abspath $(or $(PALISADE_BIN),target/release/palisade)) \
+	  CARGO_TARGET_DIR=$(CURDIR)/target/lambda $(CARGO) test --locked
+
+# The Lambda layer, into target/layer: see layer/README.md.
+layer:
+	$(if $(BINARY),,$(CARGO) build --release)
+	python3 layer/build.py --binary $(or $(BINARY),target/release/palisade) --policies $(POLICIES) --schema $(SCHEMA)
 
 # Licences, sources and banned crates. Advisories come without a commit of ours: the workflow asks for them.
 deny:

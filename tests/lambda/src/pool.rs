@@ -4,8 +4,9 @@ use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ring::rand::SystemRandom;
+use ring::rsa::PublicKeyComponents;
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use serde_json::json;
 
@@ -22,10 +23,14 @@ impl Pool {
     /// One whose key goes by this name.
     pub fn with_key(kid: &'static str) -> Self {
         let made = Command::new("openssl")
-            .args(["genpkey", "-quiet", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-outform", "DER"])
+            .args(["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"])
             .output()
-            .expect("openssl makes the key");
-        Self { key: RsaKeyPair::from_pkcs8(&made.stdout).expect("a key of 2048 bits"), kid }
+            .expect("openssl is there");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let pem = String::from_utf8(made.stdout).unwrap();
+        let lines = pem.lines().filter(|line| !line.starts_with("-----"));
+        let key = STANDARD.decode(lines.collect::<String>()).unwrap();
+        Self { key: RsaKeyPair::from_pkcs8(&key).expect("a key of 2048 bits"), kid }
     }
 
     /// What the function's environment says of it.
@@ -42,9 +47,8 @@ impl Pool {
     /// Its keys, as it publishes them.
     pub fn jwks(&self) -> String {
         let number = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-        let public = self.key.public();
-        let n = number(public.modulus().big_endian_without_leading_zero());
-        let e = number(public.exponent().big_endian_without_leading_zero());
+        let public = PublicKeyComponents::<Vec<u8>>::from(self.key.public());
+        let (n, e) = (number(&public.n), number(&public.e));
         json!({ "keys": [{ "kty": "RSA", "alg": "RS256", "use": "sig", "kid": self.kid, "n": n, "e": e }] })
             .to_string()
     }

@@ -33,7 +33,8 @@ async fn every_invocation_is_answered_and_the_environment_freezes_in_between() {
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_that_grew_too_old_in_a_freeze_are_fetched_before_the_answer() {
     let (before, after) = (Pool::with_key("k-1"), Pool::with_key("k-2"));
-    let periods = [("PALISADE__ISSUERS__0__REFRESH", SHORTEST), ("PALISADE__ISSUERS__0__MAX_STALE", SHORTEST)];
+    let periods =
+        [("PALISADE__ISSUERS__0__REFRESH", SHORTEST), ("PALISADE__ISSUERS__0__MAX_STALE", SHORTEST)];
     let environment = Environment::start(&before, &periods).await;
     let token = before.token("alice", &["admin"]);
     assert_eq!(outcome(&environment.invoke(&token).await), "200 allow");
@@ -48,7 +49,8 @@ async fn keys_that_grew_too_old_in_a_freeze_are_fetched_before_the_answer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_that_grew_too_old_in_a_freeze_and_cannot_be_fetched_answer_nobody() {
     let pool = Pool::with_key("k-1");
-    let periods = [("PALISADE__ISSUERS__0__REFRESH", SHORTEST), ("PALISADE__ISSUERS__0__MAX_STALE", SHORTEST)];
+    let periods =
+        [("PALISADE__ISSUERS__0__REFRESH", SHORTEST), ("PALISADE__ISSUERS__0__MAX_STALE", SHORTEST)];
     let environment = Environment::start(&pool, &periods).await;
     let token = pool.token("alice", &["admin"]);
     assert_eq!(outcome(&environment.invoke(&token).await), "200 allow");
@@ -87,12 +89,17 @@ async fn every_decision_that_was_answered_is_on_record_after_a_kill() {
     let records = environment.records();
     let recorded: BTreeSet<_> = records.iter().filter_map(|record| record["decision_id"].as_str()).collect();
     let lost: Vec<_> = ids.iter().filter(|id| !recorded.contains(id.as_str())).collect();
-    assert!(ids.len() >= 500 && lost.is_empty(), "{} of {} are not on record: {lost:?}", lost.len(), ids.len());
+    assert!(
+        ids.len() >= 500 && lost.is_empty(),
+        "{} of {} are not on record: {lost:?}",
+        lost.len(),
+        ids.len()
+    );
     let (status, _) = environment.invoke(&pool.token("alice", &["admin"])).await;
     assert_eq!(status, 0, "nobody answers for it");
 }
 
-/// The larger of both clocks counts: the one that stands still in a freeze runs on where it is simulated.
+/// Only time itself makes keys older in a process that is stopped.
 async fn past_the_bound() {
     tokio::time::sleep(Duration::from_secs(11)).await;
 }
