@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import answering
+import extension
 import hostile
 import living
 import peers
@@ -36,6 +37,7 @@ SELECTIONS = {
     "worst": (hostile.worst, False),
     "flood": (hostile.flood, False),
     "start": (living.start, True),
+    "extension": (extension.extension, True),
     "edit": (living.edited, True),
     "reload": (living.reload, False),
     "memory": (living.memory, False),
