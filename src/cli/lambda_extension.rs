@@ -48,13 +48,12 @@ async fn live(api: &Extensions, service: Service) -> Exit {
     let keys = service.keys();
     let extension = OnceCell::new();
     let mut fault = None;
-    let ended = service
-        .run(async {
-            if let Err(error) = until_the_end(api, &extension, keys).await {
-                fault = Some(error.to_string());
-            }
-        })
-        .await;
+    let end = async {
+        if let Err(error) = until_the_end(api, &extension, keys).await {
+            fault = Some(error.to_string());
+        }
+    };
+    let ended = Box::pin(service.run(end)).await;
     let Some(failure) = ended.err().map(|broken| broken.to_string()).or(fault) else { return Exit::Good };
     if let Some(extension) = extension.get() {
         said(extension.exit_failed(Failure::Broken, &failure).await);
