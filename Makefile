@@ -24,6 +24,7 @@ fmt:
 
 lint:
 	$(CARGO) fmt --check
+	$(CARGO) fmt --check --manifest-path tests/lambda/Cargo.toml
 	$(CARGO) clippy --all-targets -- -D warnings
 	# Two cryptography providers in one tree panic at the first handshake.
 	test -z "$$($(CARGO) tree --all-features -i ring -e normal,build,dev 2>/dev/null)"

@@ -1,7 +1,10 @@
 //! An environment of Lambda with the extension in it, and a handler that asks it.
 
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
+use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use lambda_simulator::process::{ManagedProcess, ProcessConfig, ProcessRole};
@@ -16,10 +19,15 @@ pub use pool::Pool;
 /// How long anything that is awaited may take on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// `O_NONBLOCK` of Linux on x86_64.
+const AT_ONCE: i32 = 0o4000;
+
 /// A function with the layer, and one environment of it.
 pub struct Environment {
     simulator: Simulator,
     extension: ManagedProcess,
+    /// What the extension writes to standard output. Nobody reads it meanwhile: it holds 64 KiB.
+    log: File,
     handler: JoinHandle<()>,
     folder: tempfile::TempDir,
     decisions: String,
@@ -36,12 +44,13 @@ impl Environment {
             .build()
             .await
             .unwrap();
+        let log = pipe(&folder.path().join("decisions.pipe"));
         let extension = simulator.spawn_process_with_config(script(&folder, pool, variables)).unwrap();
         let registered = || async { simulator.extension_count().await == 1 };
         simulator.wait_for(registered, PATIENCE).await.expect("it does not register");
         let decisions = listening(&folder.path().join("program.log"));
         let handler = tokio::spawn(handle(simulator.runtime_api_url(), decisions.clone()));
-        Self { simulator, extension, handler, folder, decisions }
+        Self { simulator, extension, log, handler, folder, decisions }
     }
 
     /// Invokes the function once, as a user who wants to update a product; gives the status that the extension
@@ -87,12 +96,12 @@ impl Environment {
         let told = Instant::now();
         self.simulator.graceful_shutdown(ShutdownReason::Spindown).await;
         let status = tokio::task::spawn_blocking(move || self.extension.wait().unwrap()).await.unwrap();
-        (status, told.elapsed(), records(self.folder.path()))
+        (status, told.elapsed(), records(&self.log))
     }
 
-    /// The decision log, line by line.
+    /// The decision log so far, line by line. Once.
     pub fn records(&self) -> Vec<Value> {
-        records(self.folder.path())
+        records(&self.log)
     }
 }
 
@@ -111,14 +120,14 @@ fn layer() -> tempfile::TempDir {
     folder
 }
 
-/// What the layer's script does, with its output in files. `exec`: Lambda freezes and kills the process that it
+/// What the layer's script does, with its output where tests find it. `exec`: Lambda freezes and kills the process that it
 /// has started.
 fn script(folder: &tempfile::TempDir, pool: &Pool, variables: &[(&str, &str)]) -> ProcessConfig {
     let program = std::env::var("PALISADE_BIN").expect("PALISADE_BIN names the program");
     let program = std::fs::canonicalize(program).expect("PALISADE_BIN is there");
     let folder = folder.path().display();
     let line = format!(
-        "exec {} lambda-extension --config {folder}/palisade.toml >{folder}/decisions.jsonl 2>{folder}/program.log",
+        "exec {} lambda-extension --config {folder}/palisade.toml >{folder}/decisions.pipe 2>{folder}/program.log",
         program.display()
     );
     let script = ProcessConfig::new("/bin/sh", ProcessRole::Extension).arg("-c").arg(line);
@@ -139,9 +148,21 @@ fn listening(log: &Path) -> String {
     line.unwrap_or_else(|| panic!("{text}"))["address"].as_str().unwrap().to_owned()
 }
 
-fn records(folder: &Path) -> Vec<Value> {
-    let text = std::fs::read_to_string(folder.join("decisions.jsonl")).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+fn pipe(path: &Path) -> File {
+    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+    OpenOptions::new().read(true).custom_flags(AT_ONCE).open(path).unwrap()
+}
+
+/// What is in the pipe. A line that a kill tore is of a decision that was not answered yet.
+fn records(mut log: &File) -> Vec<Value> {
+    let mut bytes = Vec::new();
+    match log.read_to_end(&mut bytes) {
+        Err(error) if error.kind() != ErrorKind::WouldBlock => panic!("{error}"),
+        _ => {}
+    }
+    let text = String::from_utf8(bytes).unwrap();
+    let whole = text.rsplit_once('\n').map_or("", |(whole, _torn)| whole);
+    whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// A runtime with a handler: for each invocation it asks once, and answers what came back.
