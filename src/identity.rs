@@ -35,7 +35,7 @@ pub use rule::{Rule, RuleOutcome};
 
 use cache::{Remembered, TokenCache};
 use claims::Claims;
-use jwks::{Bounds, ClientFault, Fetcher};
+use jwks::{Bounds, Fetcher};
 use keyring::{KeyFault, Keyring, Loaded, Periods, StatusSlot};
 use members::Members;
 use rule::Broken;
@@ -44,6 +44,7 @@ use token::{FormFault, Header, HeaderFault, Parts};
 use turns::Turns;
 
 use crate::clock::Clock;
+use crate::endpoint::ClientFault;
 use crate::model::status::KeyStatus;
 use crate::model::{Identity, Issuer, Limits, Now, Origin, Token};
 use crate::telemetry::metrics::Metrics;

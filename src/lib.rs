@@ -13,6 +13,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod decision;
+pub mod endpoint;
 pub mod http;
 pub mod identity;
 pub mod lambda;

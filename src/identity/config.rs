@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::issuer::DEV_ISSUER;
-use super::jwks::Endpoint;
+use crate::endpoint::Endpoint;
 use crate::model::{IdFormat, Issuer, MappedClaim, Period, TokenUse};
 
 /// The most that a token may outlive its `exp`, and the most that an issuer's clock may run ahead of ours.

@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::redirect::Policy;
-use reqwest::{Client, Response, StatusCode, Url};
+use reqwest::{Client, Response, StatusCode};
 
 use super::config::Config;
 use super::keys::{KeySet, KeySetFault};
+use crate::endpoint::{ClientFault, Endpoint, EndpointFault, Route, innermost};
 
 /// How long a fetch may take, from resolving the name to the last byte of the body.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -28,27 +27,6 @@ pub enum KeySource {
     File(PathBuf),
     /// A JWKS document in memory, which never changes and never goes stale.
     Given(Arc<str>),
-}
-
-/// A URL that may be talked to: https anywhere, plain http only to this machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoint {
-    url: Url,
-    route: Route,
-}
-
-/// Why a text is not such a URL.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum EndpointFault {
-    /// Not absolute, no host, or no URL at all.
-    #[error("`{0}` is not a URL with a host")]
-    NotAUrl(String),
-    /// Plain http to somewhere else, or another scheme.
-    #[error("`{0}` is neither https nor on loopback: anybody on the way could put in keys of their own")]
-    Insecure(String),
-    /// A secret in a URL ends up in logs.
-    #[error("the URL holds a user name or a password")]
-    Credentials,
 }
 
 /// Why no keys were got.
@@ -86,27 +64,11 @@ pub struct Bounds {
     pub bytes: usize,
 }
 
-/// The HTTP client could not be set up.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the HTTP client cannot be set up: {0}")]
-pub struct ClientFault(String);
-
 /// Fetches from every source. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Fetcher {
     clients: Arc<BTreeMap<Route, Client>>,
     bounds: Bounds,
-}
-
-/// Which client an endpoint needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Route {
-    /// Plain http to this machine: no proxy, and no trust store to be loaded.
-    LoopbackHttp,
-    /// https to this machine: no proxy.
-    LoopbackHttps,
-    /// https, through the proxy that the environment names, if it does.
-    Remote,
 }
 
 impl Default for Bounds {
@@ -127,24 +89,6 @@ impl KeySource {
     /// Whether asking again could give another answer.
     pub const fn can_change(&self) -> bool {
         !matches!(self, Self::Given(_))
-    }
-}
-
-impl Endpoint {
-    /// Reads a URL.
-    pub fn parse(text: &str) -> Result<Self, EndpointFault> {
-        let url = Url::parse(text).map_err(|_| EndpointFault::NotAUrl(text.to_owned()))?;
-        let host = url.host_str().ok_or_else(|| EndpointFault::NotAUrl(text.to_owned()))?;
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(EndpointFault::Credentials);
-        }
-        let route = match (url.scheme(), is_loopback(host)) {
-            ("https", false) => Route::Remote,
-            ("https", true) => Route::LoopbackHttps,
-            ("http", true) => Route::LoopbackHttp,
-            _ => return Err(EndpointFault::Insecure(text.to_owned())),
-        };
-        Ok(Self { url, route })
     }
 }
 
@@ -172,10 +116,10 @@ impl Fetcher {
     ) -> Result<Self, ClientFault> {
         let mut clients = BTreeMap::new();
         for source in sources {
-            if let KeySource::Url(Endpoint { route, .. }) = source
-                && !clients.contains_key(route)
+            if let KeySource::Url(endpoint) = source
+                && !clients.contains_key(&endpoint.route())
             {
-                clients.insert(*route, client(*route, bounds)?);
+                clients.insert(endpoint.route(), endpoint.route().client()?);
             }
         }
         Ok(Self { clients: Arc::new(clients), bounds })
@@ -199,10 +143,10 @@ impl Fetcher {
     async fn download(&self, endpoint: &Endpoint) -> Result<Vec<u8>, FetchFault> {
         let client = self
             .clients
-            .get(&endpoint.route)
+            .get(&endpoint.route())
             .ok_or_else(|| FetchFault::Unreachable("no client was set up for it".to_owned()))?;
-        let response =
-            client.get(endpoint.url.clone()).send().await.map_err(|error| self.unreachable(error))?;
+        let request = client.get(endpoint.url().clone()).timeout(self.bounds.timeout);
+        let response = request.send().await.map_err(|error| self.unreachable(error))?;
         match response.status() {
             StatusCode::OK => self.body(response).await,
             status if status.is_redirection() => Err(FetchFault::Redirect(status.as_u16())),
@@ -240,22 +184,6 @@ impl Fetcher {
     }
 }
 
-fn client(route: Route, bounds: Bounds) -> Result<Client, ClientFault> {
-    let builder = Client::builder()
-        .user_agent(concat!("palisade/", env!("CARGO_PKG_VERSION")))
-        .redirect(Policy::none())
-        .timeout(bounds.timeout)
-        // One request an hour: a connection kept for it would be broken by then.
-        .pool_max_idle_per_host(0);
-    match route {
-        Route::LoopbackHttp => builder.no_proxy().tls_certs_only([]),
-        Route::LoopbackHttps => builder.no_proxy().https_only(true),
-        Route::Remote => builder.https_only(true),
-    }
-    .build()
-    .map_err(|error| ClientFault(innermost(&error)))
-}
-
 /// At most one byte more than is allowed is read.
 #[expect(clippy::disallowed_methods, reason = "the one file that identity reads: an issuer's `jwks_file`")]
 fn read(path: &Path, limit: usize) -> Result<Vec<u8>, FetchFault> {
@@ -265,20 +193,6 @@ fn read(path: &Path, limit: usize) -> Result<Vec<u8>, FetchFault> {
     let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     file.take(most).read_to_end(&mut document).map_err(unreadable)?;
     if document.len() > limit { Err(FetchFault::TooLarge(limit)) } else { Ok(document) }
-}
-
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-/// The outer messages say only that a request failed; the innermost says why.
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
 }
 
 #[cfg(test)]

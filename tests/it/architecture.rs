@@ -10,12 +10,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cedar", &["model"]),
     ("clock", &["model"]),
     ("telemetry", &["model"]),
-    ("identity", &["model", "clock", "telemetry"]),
+    ("endpoint", &[]),
+    ("identity", &["model", "clock", "endpoint", "telemetry"]),
     ("suite", &["model", "cedar", "identity"]),
     ("impact", &["model", "cedar", "identity", "suite"]),
     ("audit", &["model", "clock", "telemetry"]),
     ("decision", &["model", "cedar", "identity", "audit", "clock", "telemetry"]),
-    ("store", &["model", "cedar", "clock", "telemetry"]),
+    ("store", &["model", "cedar", "clock", "endpoint", "telemetry"]),
     ("http", &["model", "cedar", "identity", "decision", "clock", "telemetry"]),
     ("lambda", &[]),
     ("config", &["model", "cedar", "identity", "audit", "store", "http", "telemetry"]),
@@ -45,7 +46,8 @@ const ARROWS: &[(&str, &[&str])] = &[
 const HOMES: &[(&str, &[&str])] = &[
     ("anstream", &["cli"]),
     ("anstyle", &["cli"]),
-    ("arc_swap", &["cedar/live.rs", "identity"]),
+    ("arc_swap", &["cedar/live.rs", "identity", "store/bundle/policies.rs"]),
+    ("async_trait", &["store/bundle/fetch.rs"]),
     ("aws_lc_rs", &["identity"]),
     ("axum", &["http", "cli/dev"]),
     ("axum_server", &["http"]),
@@ -53,24 +55,27 @@ const HOMES: &[(&str, &[&str])] = &[
     ("cedar_policy", &["cedar"]),
     ("cedar_policy_formatter", &["cedar/format.rs"]),
     ("clap", &["cli"]),
+    ("flate2", &["store/bundle/archive.rs"]),
     ("hyper_util", &["http"]),
     ("jiff", &["model/time.rs"]),
     ("jsonwebtoken", &["identity"]),
     ("miette", &["cedar", "cli/render.rs"]),
     ("mimalloc", &["main.rs"]),
     ("notify", &["store/watch.rs", "store/edits.rs"]),
+    ("object_store", &["store/bundle/fetch.rs"]),
     ("percent_encoding", &["cli/check/sarif.rs"]),
     ("pin_project_lite", &["http"]),
     ("prometheus_client", &["telemetry"]),
     ("quick_junit", &["cli/test/junit.rs"]),
     ("quick_cache", &["identity/cache.rs", "cedar/snapshot.rs"]),
-    ("reqwest", &["identity", "lambda"]),
+    ("reqwest", &["endpoint.rs", "identity/jwks.rs", "lambda"]),
     ("serde_saphyr", &["suite/yaml.rs"]),
-    ("sha2", &["cedar/sources.rs", "cli/check/sarif.rs"]),
+    ("sha2", &["cedar/sources.rs", "cli/check/sarif.rs", "store/bundle.rs"]),
     ("smallvec", &["cedar"]),
     ("smol_str", &["model"]),
     ("strsim", &["model/suggestion.rs"]),
-    ("tempfile", &["cli/diff/project.rs"]),
+    ("tar", &["store/bundle/archive.rs"]),
+    ("tempfile", &["cli/diff/project.rs", "cli/bundle.rs", "store/bundle/copy.rs"]),
     ("toml", &["config"]),
     ("tower", &["http"]),
     ("tower_http", &["http"]),
@@ -94,6 +99,24 @@ const WORLD: &[&str] = &[
     "tracing::",
     "async fn",
 ];
+
+/// What changes something on disk.
+const WRITING: &[&str] = &[
+    "fs::write",
+    "fs::rename",
+    "fs::remove_",
+    "fs::create_dir",
+    "fs::copy",
+    "fs::hard_link",
+    "fs::set_permissions",
+    "File::create",
+    ".write(true)",
+    ".append(true)",
+    "tempfile",
+];
+
+/// Who may: the decision log, sockets, verbs, and the last good copy of a bundle.
+const WRITERS: &[&str] = &["audit/output.rs", "cli", "http/listen.rs", "store/bundle/copy.rs"];
 
 /// The pure core.
 const CORE: &[&str] = &["model", "cedar", "suite", "impact"];
@@ -128,6 +151,11 @@ fn a_planted_violation_is_found() {
         ),
         ("cedar/live.rs", "\nasync fn f() {}", "cedar/live.rs:2: the core may not name `async fn`"),
         ("novel.rs", "", "novel.rs: `novel` is not on the map"),
+        (
+            "store/bundle/polls.rs",
+            "fn f() { std::fs::write(path, bytes) }",
+            "store/bundle/polls.rs:1: `fs::write` is for audit/output.rs, cli, http/listen.rs, store/bundle/copy.rs",
+        ),
     ] {
         let files = BTreeMap::from([(path.to_owned(), text.to_owned())]);
         assert_eq!(violations(&files), [expected], "{text}");
@@ -191,6 +219,11 @@ fn violations(files: &BTreeMap<String, String>) -> Vec<String> {
             for (name, homes) in HOMES {
                 if names_crate(line, name) && !homes.iter().any(|home| at_home(path, home)) {
                     violations.push(format!("{path}:{number}: `{name}` lives in {}", homes.join(", ")));
+                }
+            }
+            for writing in WRITING {
+                if line.contains(writing) && !WRITERS.iter().any(|writer| at_home(path, writer)) {
+                    violations.push(format!("{path}:{number}: `{writing}` is for {}", WRITERS.join(", ")));
                 }
             }
             for world in WORLD {

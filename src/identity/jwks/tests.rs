@@ -28,30 +28,6 @@ async fn answered(answer: Answer) -> Result<usize, FetchFault> {
     fetch(url(&server.url)).await
 }
 
-#[test]
-fn https_goes_anywhere_and_plain_http_to_this_machine_only() {
-    let route = |text: &str| Endpoint::parse(text).map(|endpoint| endpoint.route);
-    assert_eq!(route("https://cognito-idp.us-east-1.amazonaws.com/x"), Ok(Route::Remote));
-    for text in ["http://localhost:9/x", "http://127.0.0.1/x", "http://127.8.8.8/x", "http://[::1]:9/x"] {
-        assert_eq!(route(text), Ok(Route::LoopbackHttp), "{text}");
-    }
-    assert_eq!(route("https://localhost/x"), Ok(Route::LoopbackHttps));
-    for text in [
-        "http://example.com/x",
-        "http://127.0.0.1.example.com/",
-        "http://localhost.example.com/",
-        "http://10.0.0.1/",
-        "http://0.0.0.0/",
-        "ftp://localhost/",
-    ] {
-        assert!(matches!(route(text), Err(EndpointFault::Insecure(_))), "{text}");
-    }
-    for text in ["", "keys.json", "/keys.json", "file:///etc/keys.json", "https://", "data:,x"] {
-        assert!(matches!(route(text), Err(EndpointFault::NotAUrl(_))), "{text}");
-    }
-    assert_eq!(route("https://user:secret@example.com/"), Err(EndpointFault::Credentials));
-}
-
 #[tokio::test]
 async fn keys_are_fetched() {
     assert_eq!(answered(Answer::ok(&document())).await, Ok(1));

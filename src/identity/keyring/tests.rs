@@ -4,8 +4,9 @@ use std::sync::OnceLock;
 
 use super::super::canned::{Answer, Endpoint as Canned};
 use super::super::issuer::SigningKey;
-use super::super::jwks::{Bounds, Endpoint};
+use super::super::jwks::Bounds;
 use super::*;
+use crate::endpoint::Endpoint;
 use crate::model::Timestamp;
 
 const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
