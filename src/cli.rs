@@ -9,6 +9,7 @@ use crate::config::{Configuration, DEFAULT_FILE, Environment};
 use crate::model::Finding;
 use crate::store::{ConfigurationFile, Files};
 
+mod bundle;
 mod check;
 mod decide;
 mod dev;
@@ -55,6 +56,8 @@ enum Verb {
     Test(test::Args),
     /// Say what a change of the policies does.
     Diff(diff::Args),
+    /// Put policies, schema, entities and tests in one archive, for a service to fetch.
+    Bundle(bundle::Args),
     /// Format policies.
     Fmt(fmt::Args),
     /// Make one decision, offline, and explain it.
@@ -117,6 +120,7 @@ pub fn run() -> ExitCode {
         Verb::Serve(_) => serve::run(&shell),
         Verb::LambdaExtension(_) => lambda_extension::run(&shell),
         Verb::Dev(_) => dev::run(&shell),
+        Verb::Bundle(args) => bundle::run(&shell, &args),
         Verb::Check(args) => check::run(&shell, &args),
         Verb::Init(args) => init::run(&shell, &args),
         Verb::Test(args) => test::run(&shell, &args),
@@ -138,6 +142,7 @@ impl Verb {
             | Self::Dev(printing)
             | Self::Token(printing)
             | Self::Health(printing) => printing.format,
+            Self::Bundle(args) => args.printing.format,
             Self::Init(args) => args.printing.format,
             Self::Check(args) => args.format.of_complaints(),
             Self::Test(args) => args.format.of_complaints(),
@@ -154,6 +159,7 @@ impl Verb {
             Self::Serve(_)
             | Self::LambdaExtension(_)
             | Self::Dev(_)
+            | Self::Bundle(_)
             | Self::Init(_)
             | Self::Diff(_)
             | Self::Fmt(_)

@@ -92,7 +92,38 @@ impl Configuration {
         identity::check_all(&self.config.issuers).map_err(|fault| {
             Box::new(self.fault(&fault.key, format!("`{}` {}", fault.key, fault.message)).help(fault.help))
         })?;
+        if self.config.policies.bundle.is_some() {
+            self.check_bundled()?;
+        }
         self.check_listeners()
+    }
+
+    /// Whether a bundle can hold what the settings name.
+    ///
+    /// # Errors
+    /// A path that leads out of it.
+    pub fn check_bundled(&self) -> Result<(), Box<Finding>> {
+        let store::Config { dir, schema, entities, tests, .. } = &self.config.policies;
+        let places = [
+            ("policies.dir", Some(dir)),
+            ("policies.schema", Some(schema)),
+            ("policies.entities", entities.as_ref()),
+            ("policies.tests", tests.as_ref()),
+        ];
+        let outside = |path: &PathBuf| !store::bundle::is_inside(path, &self.base);
+        match places.into_iter().find(|(_, path)| path.is_some_and(outside)) {
+            None => Ok(()),
+            Some((key, _)) => {
+                let message = format!("`{key}` leads out of the bundle");
+                let help = "name a place inside of it, from its top: `policies`";
+                Err(Box::new(self.fault(key, message).help(help)))
+            }
+        }
+    }
+
+    /// The variables of the environment, for what others than Palisade call by their own names.
+    pub fn environment(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// Whether it is safe to listen where that is asked for.
@@ -158,6 +189,9 @@ impl Config {
         let keys = self.issuers.iter_mut().filter_map(|issuer| issuer.jwks_file.as_mut());
         for path in paths.chain(policies.entities.as_mut()).chain(policies.tests.as_mut()).chain(keys) {
             *path = base.join(&*path);
+        }
+        if let Some(copy) = policies.bundle.as_mut().and_then(|bundle| bundle.copy.as_mut()) {
+            *copy = base.join(&*copy);
         }
     }
 }

@@ -23,6 +23,7 @@ mod authorize;
 mod batch;
 mod bearer;
 pub mod dev;
+mod door;
 mod error;
 mod intake;
 mod keepalive;
@@ -32,6 +33,7 @@ pub mod ops;
 mod tests;
 mod trace;
 
+pub use door::{Attendant, Closed, Door};
 pub use error::{ApiError, Problem};
 pub use listen::{Address, SocketMode};
 pub use ops::Operations;
@@ -122,24 +124,20 @@ pub struct Api {
 }
 
 impl Api {
-    fn clock(&self) -> &Clock {
-        &self.decider.clock
-    }
-
     fn metrics(&self) -> &Metrics {
         &self.decider.metrics
     }
 }
 
-/// The routes of the decision API.
-pub fn router(api: Arc<Api>) -> Router {
-    let traced = Arc::new(trace::Traced::new(api.clock().clone(), api.metrics().clone(), &api.limits));
+/// The routes of the decision API. What comes in is traced before it is let in.
+pub fn router(door: Door, clock: Clock, metrics: Metrics, limits: &Limits) -> Router {
+    let traced = Arc::new(trace::Traced::new(clock, metrics, limits));
     Router::new()
         .route(authorize::PATH, post(authorize::authorize))
         .route(batch::PATH, post(batch::authorize))
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)
-        .with_state(api)
+        .with_state(door)
         .layer(from_fn_with_state(traced, trace::decision))
 }
 

@@ -1,4 +1,4 @@
-//! Policies, schema and entities on disk: read, watched, reloaded; the last good revision stays.
+//! Policies, schema and entities on disk or in a bundle: read, watched, reloaded; the last good revision stays.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,6 +10,8 @@ use crate::cedar::ForbidErrors;
 use crate::model::Period;
 use crate::model::status::WeakSetting;
 
+mod background;
+pub mod bundle;
 pub mod edits;
 pub mod files;
 mod fingerprint;
@@ -18,15 +20,21 @@ pub mod reload;
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "tests make files")]
 mod shop;
+mod standing;
 pub mod test_files;
+mod tree;
 mod walk;
 mod watch;
 
+pub use bundle::{FetchedPolicies, NotReady};
 pub use edits::Edits;
 pub use files::Files;
 pub use gate::Gate;
 pub use reload::{ConfigurationFile, Loaded, Reloads};
 pub use test_files::{TestFiles, TestTexts};
+
+/// What findings about no file in particular are about.
+const THE_FILES: &str = "policies";
 
 /// `[policies]` of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -52,6 +60,8 @@ pub struct Config {
     pub ungated: Vec<String>,
     /// Whether every decision is also made without the index, and the two compared.
     pub verify_index: bool,
+    /// Where the files come from in an archive, instead of from disk.
+    pub bundle: Option<bundle::Config>,
 }
 
 impl Default for Config {
@@ -66,6 +76,7 @@ impl Default for Config {
             tests_timeout: Period(Duration::from_secs(1)),
             ungated: Vec::new(),
             verify_index: false,
+            bundle: None,
         }
     }
 }

@@ -13,7 +13,7 @@ use super::{Exit, Shell, files, policy_files, progress};
 use crate::cedar::lint::{self, Checked, Mended, Project};
 use crate::cedar::{Compiler, Sources};
 use crate::config::{Config, Configuration, DEFAULT_FILE};
-use crate::model::Issuer;
+use crate::model::{Finding, Issuer};
 use crate::store::{TestFiles, TestTexts};
 use crate::suite::Suite;
 
@@ -84,24 +84,15 @@ pub(super) fn configuration_of(shell: &Shell, path: &Path) -> Result<Configurati
 }
 
 fn check(configuration: &Configuration, args: &Args) -> Exit {
-    let limits = &configuration.config.limits;
-    let files = files(configuration);
-    let checked = match files.read() {
-        Err(findings) => Ok((Sources::default(), Checked { findings, ..Checked::default() })),
+    let found = match files(configuration).read() {
         Ok(sources) if args.fix => mended(configuration, sources),
-        Ok(sources) => {
-            let (compiler, project) = (Compiler::default(), project(configuration));
-            let checked = progress::shown(&Arc::clone(compiler.progress()), || {
-                lint::check_with(&compiler, &sources, limits, &project)
-            });
-            Ok((sources, checked))
-        }
+        read => Ok(found(configuration, read)),
     };
-    let (sources, mut checked) = match checked {
-        Ok(checked) => checked,
+    let (sources, mut checked) = match found {
+        Ok(found) => found,
         Err(exit) => return exit,
     };
-    checked.findings.extend(files.missing_ungated());
+    checked.findings.extend(files(configuration).missing_ungated());
     match args.format {
         Format::Json => json(&checked),
         Format::Text => text(&checked, &Texts::of(&sources, configuration)),
@@ -116,6 +107,22 @@ fn check(configuration: &Configuration, args: &Args) -> Exit {
     } else {
         Exit::Good
     }
+}
+
+/// What is found in files that were read, or could not be.
+pub(super) fn found(
+    configuration: &Configuration,
+    read: Result<Sources, Vec<Finding>>,
+) -> (Sources, Checked) {
+    let sources = match read {
+        Ok(sources) => sources,
+        Err(findings) => return (Sources::default(), Checked { findings, ..Checked::default() }),
+    };
+    let (compiler, project) = (Compiler::default(), project(configuration));
+    let checked = progress::shown(&Arc::clone(compiler.progress()), || {
+        lint::check_with(&compiler, &sources, &configuration.config.limits, &project)
+    });
+    (sources, checked)
 }
 
 /// Mends the files, and gives what they hold then; as they are where that would not compile.

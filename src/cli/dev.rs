@@ -15,7 +15,7 @@ use crate::config::Configuration;
 use crate::http::dev::{self, Mint};
 use crate::identity::issuer::{Cognito, DEV_ISSUER, TokenIssuer};
 use crate::identity::{Config, Verifier};
-use crate::model::status::PolicyStatus;
+use crate::model::status::{PolicyStatus, Serving};
 use crate::model::{Limits, Timestamp, TokenUse};
 use crate::telemetry::Metrics;
 
@@ -64,7 +64,7 @@ fn open(
 ) -> Result<(Runtime, Service), Refused> {
     let (runtime, clock, metrics) = serve::prepare(&configuration)?;
     let policies = if configuration.file.is_some() {
-        serve::load(shell, &configuration, &clock, &metrics)?
+        serve::load(shell, &configuration, &runtime, &clock, &metrics)?
     } else {
         shop(&configuration, &clock, &metrics)?
     };
@@ -102,6 +102,8 @@ fn prepare(configuration: &mut Configuration) {
     }
     // They speak of tokens of the configured issuers, which nobody can mint here.
     config.policies.tests = None;
+    // What is being written is on disk.
+    config.policies.bundle = None;
     config.server.explain = true;
     config.server.drain.0 = std::time::Duration::ZERO;
     let mapping = config.issuers.drain(..).next().unwrap_or_default();
@@ -134,14 +136,10 @@ fn shop(configuration: &Configuration, clock: &Clock, metrics: &Metrics) -> Resu
     })?;
     let revision = Arc::clone(compiled.snapshot.revision().as_str());
     metrics.set_revision(&revision);
-    let status = PolicyStatus {
-        revision,
-        loaded_at: clock.now(),
-        findings: Arc::default(),
-        configuration_changed: false,
-    };
+    let serving = Some(Serving { revision, loaded_at: clock.now() });
+    let status = PolicyStatus { serving, ..PolicyStatus::default() };
     let (_, snapshots) = live::channel(compiled.snapshot);
-    Ok(Policies { snapshots, status: watch::channel(status).1, reloads: None })
+    Ok(Policies::OnDisk { snapshots, status: watch::channel(status).1, reloads: None })
 }
 
 /// Mints what `POST /dev/tokens` asks for.

@@ -8,10 +8,9 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Notify, watch};
 
 use super::render::{self, Texts};
-use super::{Exit, Shell, files, gate, progress};
+use super::{Exit, Shell};
 use crate::audit::{AuditError, Log};
 use crate::cedar::limits::EVALUATION_STACK;
-use crate::cedar::{Compiler, Snapshots};
 use crate::clock::Clock;
 use crate::config::Configuration;
 use crate::decision::Decider;
@@ -19,12 +18,13 @@ use crate::http::listen::{self, Listener};
 use crate::http::{self, Api, Operations, Router};
 use crate::identity::Verifier;
 use crate::model::Finding;
-use crate::model::status::{KeyStatus, PolicyStatus};
-use crate::store::{Loaded, Reloads};
+use crate::model::status::KeyStatus;
 use crate::telemetry::{Metrics, log};
 
+mod policies;
 mod stop;
 
+pub(super) use policies::{Policies, load};
 pub(super) use stop::Patience;
 use stop::Signals;
 
@@ -56,13 +56,6 @@ pub(super) struct Parts {
     pub(super) metrics: Metrics,
     /// Routes of the operations listener beside its own.
     pub(super) further: Router,
-}
-
-/// The policies in force, and what puts edits of them in force.
-pub(super) struct Policies {
-    pub(super) snapshots: Snapshots,
-    pub(super) status: watch::Receiver<PolicyStatus>,
-    pub(super) reloads: Option<Reloads>,
 }
 
 /// Why a service does not start. It has been printed; the reason is for whoever else is to be told.
@@ -114,7 +107,7 @@ pub(super) fn start(shell: &Shell) -> Result<(Runtime, Service), Refused> {
         .check_for_serving()
         .map_err(|finding| configuration_fault(shell, &configuration, &finding))?;
     let (runtime, clock, metrics) = prepare(&configuration)?;
-    let policies = load(shell, &configuration, &clock, &metrics)?;
+    let policies = load(shell, &configuration, &runtime, &clock, &metrics)?;
     let config = &configuration.config;
     let verifier = Verifier::new(&config.issuers, &config.limits, clock.clone(), &metrics)
         .map_err(|error| Refused::by_the_machine(&error, None))?;
@@ -139,47 +132,6 @@ pub(super) fn prepare(configuration: &Configuration) -> Result<(Runtime, Clock, 
     let runtime = runtime
         .map_err(|error| Refused::by_the_machine(&format!("the runtime cannot be started: {error}"), None))?;
     Ok((runtime, Clock::machine(), Metrics::new()))
-}
-
-/// Reads and compiles for the first time. A bad set prints every finding.
-pub(super) fn load(
-    shell: &Shell,
-    configuration: &Configuration,
-    clock: &Clock,
-    metrics: &Metrics,
-) -> Result<Policies, Refused> {
-    let files = files(configuration).behind(gate::of(configuration));
-    let compiler = Compiler::default();
-    let loaded = progress::told(
-        &Arc::clone(compiler.progress()),
-        |stage| tracing::info!("{stage}"),
-        || {
-            let (clock, metrics) = (clock.clone(), metrics.clone());
-            Loaded::first(files.clone(), configuration.file.clone(), clock, metrics, compiler)
-        },
-    );
-    match loaded {
-        Ok(Loaded { snapshots, status, warnings, reloads }) => {
-            for warning in &warnings {
-                tracing::warn!(code = warning.code, finding = %warning, help = warning.help, "policy warning");
-            }
-            let revision = snapshots.current().revision().clone();
-            tracing::info!(%revision, policies = snapshots.current().policy_count(), "the policies are in force");
-            Ok(Policies { snapshots, status, reloads: Some(reloads) })
-        }
-        Err(findings) => {
-            let sources = files.read().unwrap_or_default();
-            match shell.format {
-                super::Format::Text => render::findings(&findings, &Texts::of(&sources, configuration)),
-                super::Format::Json => render::json(&serde_json::json!({"findings": findings})),
-            }
-            let reason = format!("the policies cannot serve: {}", render::count(&findings));
-            render::failure(&reason, Some("`palisade check` and `palisade test` show the same"));
-            let first = findings.iter().find(|finding| finding.is_error());
-            let reason = first.map_or(reason.clone(), |first| format!("{reason}; the first: {first}"));
-            Err(Refused { by: RefusedBy::Policies, reason })
-        }
-    }
 }
 
 /// A complaint about the settings, at its line.
@@ -242,7 +194,7 @@ impl Service {
         let (stopping, is_stopping) = watch::channel(false);
         let (finished, is_finished) = watch::channel(false);
         let status = Operations {
-            policies: policies.status,
+            policies: policies.status(),
             keys: verifier.statuses(),
             draining: is_draining,
             max_stale: config.issuers.iter().map(|issuer| issuer.max_stale.0).min().unwrap_or_default(),
@@ -250,27 +202,34 @@ impl Service {
             clock: clock.clone(),
             metrics: metrics.clone(),
         };
-        let decider = Decider { snapshots: policies.snapshots, log: log.clone(), clock, metrics };
-        let api = Api {
-            verifier: verifier.clone(),
-            decider,
-            limits: config.limits.clone(),
-            explain: config.server.explain,
-            operations: status.clone(),
+        let api = {
+            let (verifier, log, operations) = (verifier.clone(), log.clone(), status.clone());
+            let (clock, metrics) = (clock.clone(), metrics.clone());
+            let (limits, explain) = (config.limits.clone(), config.server.explain);
+            move |snapshots| Api {
+                verifier: verifier.clone(),
+                decider: Decider {
+                    snapshots,
+                    log: log.clone(),
+                    clock: clock.clone(),
+                    metrics: metrics.clone(),
+                },
+                limits: limits.clone(),
+                explain,
+                operations: operations.clone(),
+            }
         };
 
         let look = Arc::new(Notify::new());
         let keys = verifier.clone();
         let keys_end = turned(is_finished.clone());
         tokio::spawn(async move { keys.run(keys_end).await });
-        if let Some(reloads) = policies.reloads {
-            let reloads_end = turned(is_finished.clone());
-            tokio::spawn(reloads.run(config.policies.watch, Arc::clone(&look), reloads_end));
-        }
+        let door = policies.door(api);
+        policies.keep_up(config.policies.watch, Arc::clone(&look), turned(is_finished.clone()));
         tracing::info!(api = "decisions", address = decisions_at, "listening");
         tracing::info!(api = "operations", address = operations_at, "listening");
 
-        let router = http::router(Arc::new(api));
+        let router = http::router(door, clock, metrics, &config.limits);
         let decisions =
             listen::run(decisions, router, &config.limits, turned(is_stopping), patience.requests);
         let router = http::ops::router(status).merge(further);

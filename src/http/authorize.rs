@@ -1,18 +1,17 @@
 //! `POST /authorize`: one question, one decision.
 
-use std::sync::Arc;
-
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::Response;
 
+use super::door::Entered;
 use super::error::ApiError;
 use super::intake::{Reading, Received, receive};
-use super::{Api, json};
+use super::json;
 use crate::model::Body;
 
 pub(super) const PATH: &str = "/authorize";
 
-pub(super) async fn authorize(State(api): State<Arc<Api>>, request: Request) -> Result<Response, ApiError> {
+pub(super) async fn authorize(Entered(api): Entered, request: Request) -> Result<Response, ApiError> {
     let reading = Reading {
         limit: api.limits.body,
         explains: true,

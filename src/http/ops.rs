@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use super::error::{self, ApiError};
 use super::trace;
 use crate::clock::Clock;
-use crate::model::status::{KeyStatus, PolicyStatus, WeakSetting};
+use crate::model::status::{BundleStatus, KeyStatus, PolicyStatus, WeakSetting};
 use crate::model::{Finding, Now, Severity, Timestamp};
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::IssuerLabels;
@@ -76,9 +76,14 @@ pub enum Status {
 struct Readiness {
     status: Status,
     draining: bool,
-    revision: Arc<str>,
-    loaded_at: Timestamp,
-    age_seconds: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revision: Option<Arc<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    loaded_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    age_seconds: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bundle: Option<ShownBundle>,
     /// The last reload's, none if it succeeded.
     findings: Vec<ShownFinding>,
     configuration_changed: bool,
@@ -96,6 +101,22 @@ struct ShownFinding {
     line: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     column: Option<usize>,
+}
+
+#[derive(Debug, Serialize)]
+struct ShownBundle {
+    source: Arc<str>,
+    /// It has come, and its store has been heard since `max_stale`.
+    usable: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    etag: Option<Arc<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<Arc<str>>,
+    /// Since its store was last heard.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    age_seconds: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -125,12 +146,15 @@ impl Operations {
         let policies = self.policies.borrow().clone();
         let issuers: Vec<_> = self.keys.borrow().iter().map(|keys| self.shown_keys(keys, now)).collect();
         let draining = *self.draining.borrow();
+        let bundle = policies.bundle.map(|bundle| shown_bundle(bundle, now));
+        let serving = policies.serving;
         Readiness {
-            status: status(draining, &issuers, &policies.findings),
+            status: status(draining, &issuers, &policies.findings, bundle.as_ref()),
             draining,
-            revision: policies.revision,
-            loaded_at: policies.loaded_at.wall,
-            age_seconds: now.age_of(policies.loaded_at).as_secs(),
+            loaded_at: serving.as_ref().map(|serving| serving.loaded_at.wall),
+            age_seconds: serving.as_ref().map(|serving| now.age_of(serving.loaded_at).as_secs()),
+            revision: serving.map(|serving| serving.revision),
+            bundle,
             findings: policies.findings.iter().map(ShownFinding::from).collect(),
             configuration_changed: policies.configuration_changed,
             issuers,
@@ -152,8 +176,13 @@ impl Operations {
     /// Ages are not counted up by anybody: they are taken when they are looked at.
     fn note_ages(&self) {
         let now = self.clock.now();
-        let loaded_at = self.policies.borrow().loaded_at;
-        self.metrics.revision_age.set(now.age_of(loaded_at).as_secs_f64());
+        let policies = self.policies.borrow().clone();
+        if let Some(serving) = policies.serving {
+            self.metrics.revision_age.set(now.age_of(serving.loaded_at).as_secs_f64());
+        }
+        if let Some(heard_at) = policies.bundle.and_then(|bundle| bundle.heard_at) {
+            self.metrics.bundle_age.set(now.age_of(heard_at).as_secs_f64());
+        }
         for keys in self.keys.borrow().iter() {
             let issuer = IssuerLabels { issuer: Arc::clone(&keys.issuer) };
             if let Some(fetched_at) = keys.fetched_at {
@@ -164,12 +193,32 @@ impl Operations {
     }
 }
 
-/// One issuer without usable keys degrades the service; without any it cannot serve at all.
-fn status(draining: bool, issuers: &[ShownKeys], findings: &[Finding]) -> Status {
-    if draining || !issuers.iter().any(|issuer| issuer.usable) {
+fn shown_bundle(bundle: BundleStatus, now: Now) -> ShownBundle {
+    let BundleStatus { source, etag, digest, heard_at, failure, max_stale } = bundle;
+    let age = heard_at.map(|heard_at| now.age_of(heard_at));
+    ShownBundle {
+        source,
+        usable: digest.is_some() && age.is_some_and(|age| age <= max_stale),
+        etag,
+        digest,
+        age_seconds: age.map(|age| age.as_secs()),
+        failure,
+    }
+}
+
+/// One issuer without usable keys degrades the service; without any, or without policies, it cannot serve at all.
+fn status(
+    draining: bool,
+    issuers: &[ShownKeys],
+    findings: &[Finding],
+    bundle: Option<&ShownBundle>,
+) -> Status {
+    if draining || !issuers.iter().any(|issuer| issuer.usable) || bundle.is_some_and(|bundle| !bundle.usable)
+    {
         Status::Unavailable
     } else if issuers.iter().all(|issuer| issuer.usable && issuer.failure.is_none())
         && !findings.iter().any(Finding::is_error)
+        && bundle.is_none_or(|bundle| bundle.failure.is_none())
     {
         Status::Ok
     } else {

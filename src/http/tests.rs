@@ -16,7 +16,7 @@ use tower::ServiceExt as _;
 use super::*;
 use crate::cedar::{Settings, Source, Sources, compile, live};
 use crate::decision::tests::off_the_record;
-use crate::model::status::{KeyStatus, PolicyStatus};
+use crate::model::status::{KeyStatus, PolicyStatus, Serving};
 use crate::model::{Finding, Now, Place, Timestamp};
 
 const QUESTION: &str = r#"{"action": "readProduct", "resource": {"type": "Product", "id": "p-42"}}"#;
@@ -56,12 +56,8 @@ impl Service {
     fn new() -> Self {
         let clock = Clock::standing_at(Timestamp::from_millis(1_795_426_200_000));
         let loaded_at = clock.now();
-        let status = PolicyStatus {
-            revision: "sha256:7c1f".into(),
-            loaded_at,
-            findings: Arc::default(),
-            configuration_changed: false,
-        };
+        let serving = Some(Serving { revision: "sha256:7c1f".into(), loaded_at });
+        let status = PolicyStatus { serving, ..PolicyStatus::default() };
         Self {
             metrics: Metrics::new(),
             limits: Limits::default(),
@@ -91,13 +87,14 @@ impl Service {
         let sources = Sources { schema: vec![schema], settings: Settings::default(), ..Sources::default() };
         let (_, snapshots) = live::channel(compile(&sources, &self.limits).unwrap().snapshot);
         let decider = off_the_record(snapshots, self.clock.clone(), self.metrics.clone());
-        router(Arc::new(Api {
+        let api = Arc::new(Api {
             verifier: Verifier::new(&[], &self.limits, self.clock.clone(), &self.metrics).unwrap(),
             decider,
             limits: self.limits.clone(),
             explain: self.explain,
             operations: self.operations(),
-        }))
+        });
+        router(Door::Open(api), self.clock.clone(), self.metrics.clone(), &self.limits)
     }
 
     async fn send(&self, request: Request<Body>) -> Answered {

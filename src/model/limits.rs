@@ -55,6 +55,8 @@ pub struct Limits {
     pub stored_entities: usize,
     /// The bytes of all files of stored entities together.
     pub stored_bytes: usize,
+    /// A bundle of policies, packed or unpacked.
+    pub bundle: usize,
 }
 
 impl Default for Limits {
@@ -82,6 +84,7 @@ impl Default for Limits {
             policies: 64 * 1024 * 1024,
             stored_entities: 1_000_000,
             stored_bytes: 512 * 1024 * 1024,
+            bundle: 64 * 1024 * 1024,
         }
     }
 }

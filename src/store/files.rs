@@ -1,14 +1,14 @@
 //! Files to [`Sources`], or findings: everything is read under a cap, and nothing is left out silently.
 
 use std::ffi::OsStr;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Config;
+use super::bundle::Archive;
 use super::gate::{Edit, Gate};
+use super::tree::{ReadFault, Tree};
 use super::walk::{Cause, Walk};
 use crate::cedar::{Settings, Source, Sources, ungated};
 use crate::model::{Finding, Limits, Place};
@@ -22,6 +22,7 @@ pub struct Files {
     settings: Settings,
     limits: Limits,
     gate: Option<Gate>,
+    tree: Tree,
 }
 
 /// The kinds of files, each with the folder or file that they come from.
@@ -36,7 +37,7 @@ pub(super) enum Kind {
 impl Files {
     /// `config` has its paths joined with `base` already, where they are relative.
     pub const fn new(base: PathBuf, config: Config, settings: Settings, limits: Limits) -> Self {
-        Self { base, config, settings, limits, gate: None }
+        Self { base, config, settings, limits, gate: None, tree: Tree::Disk }
     }
 
     /// The same behind a gate, which reads the files of its tests with them.
@@ -45,9 +46,14 @@ impl Files {
         Self { gate, ..self }
     }
 
+    /// The same files in an archive, whose names are paths from the base.
+    pub(super) fn within(&self, archive: Arc<Archive>) -> Self {
+        Self { tree: Tree::archive(archive, &self.base), ..self.clone() }
+    }
+
     /// Reads everything that a revision is judged by. Blocks.
     pub(super) fn read_edit(&self) -> Edit {
-        Edit::new(self.read(), self.gate.as_ref().map(|gate| gate.tests().read()))
+        Edit::new(self.read(), self.gate.as_ref().map(|gate| gate.tests().read_from(&self.tree)))
     }
 
     /// What stands before these files.
@@ -96,11 +102,11 @@ impl Files {
     /// One of them cannot be read, or holds what it may not.
     pub fn read_ungated(&self) -> Result<Vec<Source>, Vec<Finding>> {
         let mut findings = Vec::new();
-        let mut budget = Budget::of(Kind::Policies, &self.limits);
+        let mut budget = Budget::of(Kind::Policies, &self.limits, &self.tree);
         let mut sources = Vec::new();
         for name in &self.config.ungated {
             let path = self.config.dir.join(name);
-            if path.symlink_metadata().is_err() {
+            if !self.tree.has_name(&path) {
                 continue;
             }
             match budget.source(&path, &self.shown(&path), &name.as_str().into()) {
@@ -114,13 +120,11 @@ impl Files {
 
     /// A name that no file goes by may be a slip of the pen, found out in an emergency.
     pub fn missing_ungated(&self) -> impl Iterator<Item = Finding> {
-        self.config.ungated.iter().map(|name| self.config.dir.join(name)).filter(|path| !path.exists()).map(
-            |path| {
-                let message = "`policies.ungated` names this file, and it is not there";
-                Finding::warning(&self.shown(&path), "ungated", message)
-                    .help("make it, if only with a comment")
-            },
-        )
+        let paths = self.config.ungated.iter().map(|name| self.config.dir.join(name));
+        paths.filter(|path| !self.tree.exists(path)).map(|path| {
+            let message = "`policies.ungated` names this file, and it is not there";
+            Finding::warning(&self.shown(&path), "ungated", message).help("make it, if only with a comment")
+        })
     }
 
     /// The names of the files that wait for no tests.
@@ -147,12 +151,12 @@ impl Files {
         let entities = (Kind::Entities, self.config.entities.as_ref());
         [policies, schema, entities]
             .into_iter()
-            .filter_map(|(kind, root)| root.map(|root| Walk::of(root, kind.wanted())))
+            .filter_map(|(kind, root)| root.map(|root| self.tree.walk(root, kind.wanted())))
     }
 
     fn kind(&self, kind: Kind, root: &Path, findings: &mut Vec<Finding>) -> Vec<Source> {
-        let mut budget = Budget::of(kind, &self.limits);
-        if root.is_file() && kind != Kind::Policies {
+        let mut budget = Budget::of(kind, &self.limits, &self.tree);
+        if self.tree.is_file(root) && kind != Kind::Policies {
             let name = root.file_name().map(OsStr::to_string_lossy).unwrap_or_default();
             return match budget.source(root, &self.shown(root), &name.into()) {
                 Ok(source) => vec![source],
@@ -162,7 +166,7 @@ impl Files {
                 }
             };
         }
-        let walk = Walk::of(root, kind.wanted());
+        let walk = self.tree.walk(root, kind.wanted());
         findings.extend(walk.faults.iter().map(|fault| {
             let path = self.shown(&root.join(&*fault.name));
             of_cause(&path, &fault.cause, fault.name.is_empty().then_some(kind))
@@ -175,40 +179,6 @@ impl Files {
     fn shown(&self, path: &Path) -> Arc<str> {
         shown(path.strip_prefix(&self.base).unwrap_or(path)).into()
     }
-}
-
-/// Why a file was not read.
-#[derive(Debug)]
-pub(super) enum ReadFault {
-    Io(io::Error),
-    NotAFile,
-    TooLarge,
-}
-
-/// Opens a file for reading without ever waiting, as a pipe in its place would make one wait.
-#[expect(clippy::disallowed_methods, reason = "the files of policies, schema and entities")]
-pub(super) fn open(path: &Path) -> io::Result<File> {
-    let nonblock = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
-    OpenOptions::new().read(true).custom_flags(nonblock).open(path)
-}
-
-/// Reads a file of at most `most` bytes; of a larger one not more than one byte over that.
-pub(super) fn read_capped(path: &Path, most: usize) -> Result<Vec<u8>, ReadFault> {
-    let file = open(path).map_err(ReadFault::Io)?;
-    let metadata = file.metadata().map_err(ReadFault::Io)?;
-    if !metadata.is_file() {
-        return Err(ReadFault::NotAFile);
-    }
-    let most = u64::try_from(most).unwrap_or(u64::MAX);
-    if metadata.len() > most {
-        return Err(ReadFault::TooLarge);
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default());
-    file.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(ReadFault::Io)?;
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > most {
-        return Err(ReadFault::TooLarge);
-    }
-    Ok(bytes)
 }
 
 /// A file of links between templates and their slots, in Cedar's `-k` format.
@@ -226,11 +196,12 @@ pub(super) struct Budget<'a> {
     left: usize,
     kind: Kind,
     limits: &'a Limits,
+    tree: &'a Tree,
 }
 
 impl<'a> Budget<'a> {
-    pub(super) const fn of(kind: Kind, limits: &'a Limits) -> Self {
-        Self { left: kind.most(limits), kind, limits }
+    pub(super) const fn of(kind: Kind, limits: &'a Limits, tree: &'a Tree) -> Self {
+        Self { left: kind.most(limits), kind, limits, tree }
     }
 
     /// Reads one file.
@@ -240,7 +211,7 @@ impl<'a> Budget<'a> {
         shown: &Arc<str>,
         name: &Arc<str>,
     ) -> Result<Source, Finding> {
-        let bytes = match read_capped(path, self.limits.file) {
+        let bytes = match self.tree.read(path, self.limits.file) {
             Ok(bytes) => bytes,
             Err(ReadFault::Io(error)) => return Err(of_cause(shown, &Cause::Unreadable(error), None)),
             Err(ReadFault::NotAFile) => return Err(of_cause(shown, &Cause::NotAFile, None)),

@@ -4,7 +4,8 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use super::files::{Files, open};
+use super::files::Files;
+use super::tree::open;
 
 /// What the file system says of every file: equal as long as nothing is known to have changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

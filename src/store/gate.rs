@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
+use super::THE_FILES;
 use super::files::Files;
 use super::test_files::{TestFiles, TestTexts};
 use crate::cedar::limits::EVALUATION_STACK;
@@ -102,6 +103,20 @@ pub(super) fn admit(edit: Edit, files: &Files, compiler: &Compiler) -> Result<Co
         failed.retain(|finding| without.iter().any(|other| same(finding, other)));
     }
     if failed.is_empty() { Ok(admitted) } else { Err(failed) }
+}
+
+/// An edit that takes away every policy is a slip of the hand.
+///
+/// # Errors
+/// It is one.
+pub(super) fn unless_emptied(admitted: Compiled, before: &Snapshot) -> Result<Compiled, Vec<Finding>> {
+    if admitted.snapshot.policy_count() > 0 || before.policy_count() == 0 {
+        return Ok(admitted);
+    }
+    let help = "to deny everything, write `forbid (principal, action, resource);`; \
+                to serve without policies, restart";
+    let emptied = Finding::error(&THE_FILES.into(), "policies-emptied", "there is no policy any more");
+    Err(vec![emptied.help(help)])
 }
 
 impl fmt::Debug for Gate {

@@ -6,18 +6,21 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
-use super::files::{Files, read_capped};
-use super::gate::{Edit, admit};
+use super::THE_FILES;
+use super::background;
+use super::files::Files;
+use super::gate::{Edit, admit, unless_emptied};
+use super::standing::Standing;
 use super::test_files::TestTexts;
+use super::tree::read_capped;
 use super::watch::Watch;
 use crate::cedar::{Compiled, Compiler, Publisher, Revision, Snapshots, Source, live};
 use crate::clock::Clock;
 use crate::model::Finding;
-use crate::model::status::PolicyStatus;
+use crate::model::status::{PolicyStatus, Serving};
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::ResultLabels;
 
-mod background;
 mod urgent;
 
 use urgent::InForce;
@@ -59,7 +62,7 @@ pub struct Reloads {
     configuration: Option<ConfigurationFile>,
     compiler: Arc<Compiler>,
     publisher: Publisher,
-    status: watch::Sender<PolicyStatus>,
+    standing: Standing,
     /// What was refused last, so that it is judged and told once only.
     refused: Option<Reading>,
     /// The texts in force, where some of them can change without tests.
@@ -68,8 +71,6 @@ pub struct Reloads {
     tried_in_vain: Option<Vec<Source>>,
     /// The tests that what is in force has passed.
     passed: Option<TestTexts>,
-    clock: Clock,
-    metrics: Metrics,
 }
 
 /// What came of a look.
@@ -123,12 +124,9 @@ impl Loaded {
         warnings.extend(files.missing_ungated());
         let revision = Arc::clone(snapshot.revision().as_str());
         metrics.set_revision(&revision);
-        let (status, read_end) = watch::channel(PolicyStatus {
-            revision,
-            loaded_at: clock.now(),
-            findings: Arc::default(),
-            configuration_changed: false,
-        });
+        let serving = Some(Serving { revision, loaded_at: clock.now() });
+        let standing = Standing::new(PolicyStatus { serving, ..PolicyStatus::default() }, clock, metrics);
+        let status = standing.status.subscribe();
         let (publisher, snapshots) = live::channel(snapshot);
         let files = Arc::new(files);
         let reloads = Reloads {
@@ -136,15 +134,13 @@ impl Loaded {
             configuration,
             compiler: Arc::new(compiler),
             publisher,
-            status,
+            standing,
             refused: None,
             in_force,
             tried_in_vain: None,
             passed,
-            clock,
-            metrics,
         };
-        Ok(Self { snapshots, status: read_end, warnings, reloads })
+        Ok(Self { snapshots, status, warnings, reloads })
     }
 }
 
@@ -195,7 +191,7 @@ impl Reloads {
             outcome = Outcome::Published;
         }
         let changed = self.configuration_changed().await;
-        self.status.send_if_modified(|status| {
+        self.standing.status.send_if_modified(|status| {
             std::mem::replace(&mut status.configuration_changed, changed) != changed
         });
         let result = match outcome {
@@ -203,7 +199,7 @@ impl Reloads {
             Outcome::Published => "ok",
             Outcome::Refused => "failed",
         };
-        self.metrics.reloads.get_or_create(&ResultLabels { result }).inc();
+        self.standing.metrics.reloads.get_or_create(&ResultLabels { result }).inc();
         outcome
     }
 
@@ -227,7 +223,8 @@ impl Reloads {
                 Outcome::Published
             }
             Err(findings) => {
-                self.refuse(Reading::of(&edit), findings);
+                self.standing.refused(findings, Some(self.publisher.current().revision()));
+                self.refused = Some(Reading::of(&edit));
                 Outcome::Refused
             }
         }
@@ -255,7 +252,7 @@ impl Reloads {
             }
         } else {
             if !self.is_in_force(&edit) {
-                self.put_in_force(compiled);
+                self.put_in_force(&compiled);
             }
             self.in_force = admitted;
             self.tried_in_vain = None;
@@ -266,10 +263,7 @@ impl Reloads {
 
     fn note_taken_back(&mut self) {
         self.refused = None;
-        if !self.status.borrow().findings.is_empty() {
-            tracing::info!("the files on disk are those in force again");
-            self.set_findings(Arc::default());
-        }
+        self.standing.taken_back();
     }
 
     fn is_in_force(&self, edit: &Edit) -> bool {
@@ -318,53 +312,13 @@ impl Reloads {
                 () = tokio::time::sleep(SETTLING) => self.publish_more_forbids().await,
             }
         };
-        if admitted.snapshot.policy_count() == 0 && self.publisher.current().policy_count() > 0 {
-            return Err(vec![
-                Finding::error(&THE_FILES.into(), "policies-emptied", "there is no policy any more").help(
-                    "to deny everything, write `forbid (principal, action, resource);`; \
-                     to serve without policies, restart",
-                ),
-            ]);
-        }
-        Ok(admitted)
+        unless_emptied(admitted, &self.publisher.current())
     }
 
-    /// What was found wrong with other files stands.
-    fn put_in_force(&mut self, compiled: Compiled) {
-        let Compiled { snapshot, warnings } = compiled;
-        for warning in &warnings {
-            tracing::warn!(code = warning.code, finding = %warning, help = warning.help, "policy warning");
-        }
-        let revision = Arc::clone(snapshot.revision().as_str());
-        let policies = snapshot.policy_count();
-        background::retire(self.publisher.publish(snapshot));
-        self.metrics.set_revision(&revision);
-        tracing::info!(%revision, policies, "another revision is in force");
-        let loaded_at = self.clock.now();
-        self.status.send_modify(|status| {
-            status.revision = revision;
-            status.loaded_at = loaded_at;
-        });
-    }
-
-    fn refuse(&mut self, reading: Reading, findings: Vec<Finding>) {
-        for finding in &findings {
-            let (code, help) = (finding.code, finding.help.as_deref());
-            if finding.is_error() {
-                tracing::error!(code, %finding, help, "policy error");
-            } else {
-                tracing::warn!(code, %finding, help, "policy warning");
-            }
-        }
-        let revision = self.publisher.current().revision().clone();
-        tracing::error!(%revision, "the files on disk cannot serve: the last good revision stays in force");
-        self.refused = Some(reading);
-        self.set_findings(findings.into_iter().filter(Finding::is_error).collect());
-    }
-
-    fn set_findings(&self, findings: Arc<[Finding]>) {
-        self.metrics.reload_failing.set(i64::from(!findings.is_empty()));
-        self.status.send_modify(|status| status.findings = findings);
+    fn put_in_force(&mut self, compiled: &Compiled) {
+        let before = self.publisher.publish(Arc::clone(&compiled.snapshot));
+        self.standing.in_force(compiled);
+        background::retire(before);
     }
 
     async fn configuration_changed(&self) -> bool {
@@ -382,9 +336,6 @@ impl Reading {
         Self { revision: edit.revision.clone(), findings, tests: edit.tests.clone() }
     }
 }
-
-/// What findings about no file in particular are about.
-const THE_FILES: &str = "policies";
 
 async fn off_the_serving_threads<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Vec<Finding>> + Send + 'static,

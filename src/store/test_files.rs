@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::files::{Budget, Kind, of_cause, shown};
-use super::walk::Walk;
+use super::tree::{Tree, absolute};
 use crate::cedar::Source;
 use crate::model::{Finding, Limits};
 
@@ -46,18 +46,20 @@ impl TestFiles {
 
     /// Tests in certain files and folders. Relative paths are those of the working folder.
     pub fn new(base: &Path, paths: &[PathBuf], limits: Limits) -> Self {
-        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        // The empty path is the working folder, but no path.
-        let base = if base.as_os_str().is_empty() { Path::new(".") } else { base };
         let paths = paths.iter().map(|path| absolute(path)).collect();
         Self { base: absolute(base), paths, optional: false, limits }
     }
 
     /// Reads everything once: a file that changes afterwards changes nothing. Blocks.
     pub fn read(&self) -> TestTexts {
+        self.read_from(&Tree::Disk)
+    }
+
+    /// The same from wherever the files are.
+    pub(super) fn read_from(&self, tree: &Tree) -> TestTexts {
         let mut findings = Vec::new();
-        let (shared, files) = self.there(&mut findings);
-        let mut budget = Budget::of(Kind::Tests, &self.limits);
+        let (shared, files) = self.there(tree, &mut findings);
+        let mut budget = Budget::of(Kind::Tests, &self.limits, tree);
         let shared: Vec<_> = shared.into_iter().map(|file| (self.shown(&file).into(), file)).collect();
         let shared = shared.iter().map(|(shown, file)| (&**file, Arc::clone(shown), shown));
         let shared = budget.sources(shared, &mut findings);
@@ -77,7 +79,7 @@ impl TestFiles {
 
     /// Every file that would be read.
     pub(super) fn found(&self) -> impl Iterator<Item = PathBuf> {
-        let (shared, tests) = self.there(&mut Vec::new());
+        let (shared, tests) = self.there(&Tree::Disk, &mut Vec::new());
         shared.into_iter().chain(tests.into_iter().map(|(file, _)| file))
     }
 
@@ -87,11 +89,15 @@ impl TestFiles {
     }
 
     /// The fixtures and the tests that there are.
-    fn there(&self, findings: &mut Vec<Finding>) -> (BTreeSet<PathBuf>, Vec<(PathBuf, Arc<str>)>) {
+    fn there(
+        &self,
+        tree: &Tree,
+        findings: &mut Vec<Finding>,
+    ) -> (BTreeSet<PathBuf>, Vec<(PathBuf, Arc<str>)>) {
         let (mut files, mut shared) = (Vec::new(), BTreeSet::new());
-        for path in self.paths.iter().filter(|path| !self.optional || path.exists()) {
-            for file in self.files(path, findings) {
-                shared.extend(self.fixtures_above(&file.0, path).filter(|fixtures| fixtures.exists()));
+        for path in self.paths.iter().filter(|path| !self.optional || tree.exists(path)) {
+            for file in self.files(path, tree, findings) {
+                shared.extend(self.fixtures_above(&file.0, path).filter(|fixtures| tree.exists(fixtures)));
                 files.push(file);
             }
         }
@@ -99,11 +105,11 @@ impl TestFiles {
     }
 
     /// A file by its name, whatever it is called, or those below a folder that are called as tests are.
-    fn files(&self, path: &Path, findings: &mut Vec<Finding>) -> Vec<(PathBuf, Arc<str>)> {
-        if path.is_file() {
+    fn files(&self, path: &Path, tree: &Tree, findings: &mut Vec<Finding>) -> Vec<(PathBuf, Arc<str>)> {
+        if tree.is_file(path) {
             return vec![(path.to_owned(), Arc::from(self.shown(path)))];
         }
-        let walk = Walk::of(path, Kind::Tests.wanted());
+        let walk = tree.walk(path, Kind::Tests.wanted());
         findings.extend(walk.faults.iter().map(|fault| {
             let path = if fault.name.is_empty() { path.to_owned() } else { path.join(&*fault.name) };
             of_cause(&Arc::from(self.shown(&path)), &fault.cause, None)

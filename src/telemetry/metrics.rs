@@ -52,6 +52,10 @@ pub struct Metrics {
     pub reloads: Family<ResultLabels, Counter>,
     /// 1 while the files on disk do not compile and the last good revision serves.
     pub reload_failing: Gauge,
+    /// Polls of the bundle, by result.
+    pub bundle_polls: Family<ResultLabels, Counter>,
+    /// Time since the bundle's store was last heard.
+    pub bundle_age: Seconds,
     /// Lines of the decision log.
     pub audit_lines: Counter,
     /// Bytes of the decision log.
@@ -114,7 +118,7 @@ pub struct RevisionLabels {
 /// A result.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ResultLabels {
-    /// `ok`, `unchanged` or `failed`.
+    /// `ok`, `unchanged`, `failed`, or why there is none.
     pub result: &'static str,
 }
 
@@ -136,6 +140,8 @@ impl Metrics {
             revision_age: Gauge::default(),
             reloads: Family::default(),
             reload_failing: Gauge::default(),
+            bundle_polls: Family::default(),
+            bundle_age: Gauge::default(),
             audit_lines: Counter::default(),
             audit_bytes: Counter::default(),
             audit_queue: Gauge::default(),
@@ -212,6 +218,13 @@ impl Metrics {
             "reload_failing",
             "1 while the last good revision serves instead of the files on disk",
             self.reload_failing.clone(),
+        );
+        r.register("bundle_polls", "Polls of the bundle of policies, by result", self.bundle_polls.clone());
+        r.register_with_unit(
+            "bundle_age",
+            "Time since the store of the bundle was last heard",
+            Unit::Seconds,
+            self.bundle_age.clone(),
         );
         r.register("audit_lines", "Lines of the decision log", self.audit_lines.clone());
         r.register("audit_written", "Bytes of the decision log", self.audit_bytes.clone());

@@ -562,7 +562,7 @@ fn no_verb_is_told_which_there_are() {
 
     --- stderr
     error: 'palisade' requires a subcommand but one was not provided
-      [subcommands: serve, lambda-extension, dev, init, check, test, diff, fmt, decide, token, health, help]
+      [subcommands: serve, lambda-extension, dev, init, check, test, diff, bundle, fmt, decide, token, health, help]
 
     Usage: palisade [OPTIONS] <COMMAND>
 

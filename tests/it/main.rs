@@ -15,7 +15,13 @@ mod audit;
 #[cfg(test)]
 mod authorize;
 #[cfg(test)]
+mod bundle;
+#[cfg(test)]
+mod bundle_age;
+#[cfg(test)]
 mod cli;
+#[cfg(test)]
+mod cli_bundle;
 #[cfg(test)]
 mod cli_check;
 #[cfg(test)]
@@ -62,6 +68,8 @@ mod page;
 mod readme;
 #[cfg(test)]
 mod reload;
+#[cfg(test)]
+mod shelf;
 #[cfg(test)]
 mod suite;
 #[cfg(test)]

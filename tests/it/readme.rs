@@ -27,6 +27,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("cargo run --release -- test --filter", "here"),
     ("cargo run --release -- diff main --fail-on allow", "cli_diff.rs"),
     ("palisade serve", "here"),
+    ("palisade bundle --output policies.tar.gz", "cli_bundle.rs"),
 ];
 
 fn readme() -> Page {
@@ -143,9 +144,9 @@ async fn a_user_pool_is_served_as_the_readme_writes_it() {
 fn the_configuration_table_has_every_key_with_its_default() {
     let rows = rows("Configuration");
     let mut listed: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
-    let (mut tables, mut issuer) = (BTreeMap::new(), String::new());
+    let (mut tables, mut issuer, mut bundle) = (BTreeMap::new(), String::new(), String::new());
     for (key, default) in &rows {
-        let (table, name) = key.split_once('.').unwrap_or(("", key));
+        let (table, name) = key.rsplit_once('.').unwrap_or(("", key));
         listed.entry(table).or_default().insert(name.to_owned());
         if default.is_empty() || default == "required" || default.contains(" + ") {
             continue;
@@ -155,6 +156,7 @@ fn the_configuration_table_has_every_key_with_its_default() {
         let line = if plain { format!("{name} = {default}\n") } else { format!("{name} = \"{default}\"\n") };
         match table {
             "issuers" => issuer += &line,
+            "policies.bundle" => bundle += &line,
             _ => *tables.entry(table).or_insert_with(|| format!("[{table}]\n")) += &line,
         }
     }
@@ -162,14 +164,19 @@ fn the_configuration_table_has_every_key_with_its_default() {
     let text = namespace + &tables.into_values().collect::<String>();
     assert_eq!(toml::from_str::<Config>(&text).unwrap(), Config::default());
     assert_eq!(toml::from_str::<identity::Config>(&issuer).unwrap(), identity::Config::default());
+    let url = "url = \"s3://bucket/key\"\n".to_owned();
+    let bundled = |text: &str| toml::from_str::<store::bundle::Config>(text).unwrap();
+    assert_eq!(bundled(&(url.clone() + &bundle)), bundled(&url));
 
     assert_eq!(listed["server"], keys::<http::Config>());
     assert_eq!(listed["policies"], keys::<store::Config>());
+    assert_eq!(listed["policies.bundle"], keys::<store::bundle::Config>());
     assert_eq!(listed["issuers"], keys::<identity::Config>());
     assert_eq!(listed["audit"], keys::<audit::Config>());
     assert_eq!(listed["log"], keys::<telemetry::log::Config>());
     assert_eq!(listed["limits"], keys::<Limits>());
-    let sections: BTreeSet<_> = listed.keys().filter(|table| !table.is_empty()).copied().collect();
+    let sections: BTreeSet<_> =
+        listed.keys().filter(|table| !table.is_empty() && !table.contains('.')).copied().collect();
     let all = keys::<Config>();
     let all: BTreeSet<_> = all.iter().map(String::as_str).filter(|key| *key != "namespace").collect();
     assert_eq!(sections, all);

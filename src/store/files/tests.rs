@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 
 use super::super::shop::{PERMIT, Shop};
+use super::super::tree::read_capped;
 use super::*;
 
 fn paths(sources: &[Source]) -> Vec<&str> {

@@ -21,11 +21,15 @@ fn load(shop: &Shop) -> Loaded {
 }
 
 fn in_force(status: &watch::Receiver<PolicyStatus>) -> Arc<str> {
-    Arc::clone(&status.borrow().revision)
+    revision(&status.borrow())
+}
+
+fn revision(status: &PolicyStatus) -> Arc<str> {
+    Arc::clone(&status.serving.as_ref().unwrap().revision)
 }
 
 fn counted(reloads: &Reloads, result: &'static str) -> u64 {
-    reloads.metrics.reloads.get_or_create(&ResultLabels { result }).get()
+    reloads.standing.metrics.reloads.get_or_create(&ResultLabels { result }).get()
 }
 
 /// Reloads that run, with the ends that a service holds.
@@ -69,7 +73,7 @@ async fn nothing_new_on_disk_changes_nothing() {
     shop.write("policies/a.cedar", PERMIT);
     shop.write("policies/README.md", "no policy");
     assert_eq!(reloads.look().await, Outcome::Unchanged);
-    assert_eq!(status.borrow().revision, revision);
+    assert_eq!(in_force(&status), revision);
     assert!(!status.has_changed().unwrap());
     assert_eq!(counted(&reloads, "unchanged"), 1);
 }
@@ -82,11 +86,14 @@ async fn a_good_edit_is_put_in_force() {
     shop.write("policies/b.cedar", FORBID);
     assert_eq!(reloads.look().await, Outcome::Published);
     let after = status.borrow().clone();
-    assert_ne!(after.revision, before.revision);
-    assert_eq!(snapshots.current().revision().as_str(), &after.revision);
-    assert!(after.loaded_at.monotonic > before.loaded_at.monotonic);
-    assert_eq!(taken.revision().as_str(), &before.revision, "who has taken a snapshot keeps it");
-    assert!(reloads.metrics.encode().unwrap().contains(&*after.revision));
+    assert_ne!(revision(&after), revision(&before));
+    assert_eq!(*snapshots.current().revision().as_str(), revision(&after));
+    assert!(
+        after.serving.as_ref().unwrap().loaded_at.monotonic
+            > before.serving.as_ref().unwrap().loaded_at.monotonic
+    );
+    assert_eq!(*taken.revision().as_str(), revision(&before), "who has taken a snapshot keeps it");
+    assert!(reloads.standing.metrics.encode().unwrap().contains(&*revision(&after)));
 }
 
 #[tokio::test]
@@ -100,7 +107,7 @@ async fn a_bad_edit_keeps_the_last_good_revision_and_is_named_until_it_is_mended
     let finding = status.borrow().findings[0].clone();
     assert_eq!(&*finding.path, "policies/bad.cedar");
     assert_eq!(finding.place.unwrap().line, 1);
-    assert_eq!(reloads.metrics.reload_failing.get(), 1);
+    assert_eq!(reloads.standing.metrics.reload_failing.get(), 1);
     assert_eq!(counted(&reloads, "failed"), 1);
 
     assert_eq!(reloads.look().await, Outcome::Unchanged, "the same edit is judged once");
@@ -109,7 +116,7 @@ async fn a_bad_edit_keeps_the_last_good_revision_and_is_named_until_it_is_mended
     shop.write("policies/bad.cedar", FORBID);
     assert_eq!(reloads.look().await, Outcome::Published);
     assert!(status.borrow().findings.is_empty());
-    assert_eq!(reloads.metrics.reload_failing.get(), 0);
+    assert_eq!(reloads.standing.metrics.reload_failing.get(), 0);
 }
 
 #[tokio::test]
@@ -122,8 +129,8 @@ async fn a_bad_edit_that_is_taken_back_is_forgotten() {
     fs::remove_file(shop.path("policies/bad.cedar")).unwrap();
     assert_eq!(reloads.look().await, Outcome::Unchanged);
     assert!(status.borrow().findings.is_empty());
-    assert_eq!(status.borrow().revision, revision);
-    assert_eq!(reloads.metrics.reload_failing.get(), 0);
+    assert_eq!(in_force(&status), revision);
+    assert_eq!(reloads.standing.metrics.reload_failing.get(), 0);
     shop.write("policies/bad.cedar", [0xff]);
     assert_eq!(reloads.look().await, Outcome::Refused, "the same edit again is told again");
 }
@@ -207,7 +214,7 @@ async fn an_edit_is_seen_and_put_in_force_by_itself() {
     let mut running = Running::start(&shop, None, true);
     let first = in_force(&running.status);
     shop.write("policies/b.cedar", FORBID);
-    let second = running.until(|status| status.revision != first).await.revision;
+    let second = revision(&running.until(|status| revision(status) != first).await);
     assert_eq!(running.snapshots.current().policy_count(), 2);
     shop.write("policies/bad.cedar", BAD);
     running.until(|status| !status.findings.is_empty()).await;
@@ -225,7 +232,7 @@ async fn without_events_an_edit_is_put_in_force_all_the_same() {
     let polling = Watch::polling(Arc::clone(&reloads.files), None);
     let no_signal = Notify::new();
     shop.write("policies/b.cedar", FORBID);
-    let second = status.wait_for(|status| status.revision != first);
+    let second = status.wait_for(|status| revision(status) != first);
     tokio::select! {
         () = reloads.look_for_ever(Some(polling), &no_signal) => {}
         second = timeout(PATIENCE, second) => assert!(second.is_ok(), "the edit was never in force"),
@@ -257,7 +264,7 @@ async fn every_turn_of_a_config_map_is_seen() {
         let revision = in_force(&running.status);
         shop.mount(version, "product.cedar", &format!("{PERMIT}// {version}"));
         fs::remove_dir_all(shop.path("policies").join(before)).unwrap();
-        running.until(|status| status.revision != revision).await;
+        running.until(|status| self::revision(status) != revision).await;
     }
     running.stop().await;
 }
@@ -269,7 +276,7 @@ async fn without_a_watch_only_a_signal_makes_it_look() {
     let first = in_force(&running.status);
     shop.write("policies/b.cedar", FORBID);
     running.now.notify_one();
-    running.until(|status| status.revision != first).await;
+    running.until(|status| revision(status) != first).await;
     running.stop().await;
 }
 

@@ -101,7 +101,7 @@ impl Reloads {
         };
         let (forbids, kept) = (ungated::count(&next.ungated), ungated::count(next.kept.as_slice()));
         tracing::warn!(forbids, kept, files = ?self.files.ungated(), "forbids that wait for no tests go live");
-        self.put_in_force(with_more);
+        self.put_in_force(&with_more);
         self.in_force = Some(next);
         self.tried_in_vain = None;
         true

@@ -1,0 +1,56 @@
+//! The way in to the decision API: open, or attended by somebody who knows whether there are policies.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+
+use super::Api;
+use super::error::{ApiError, Problem};
+
+/// Where requests come in.
+#[derive(Clone)]
+pub enum Door {
+    /// Policies on disk: what serves once serves on.
+    Open(Arc<Api>),
+    /// Policies that are fetched: asked before each request is looked at.
+    Attended(Arc<Attendant>),
+}
+
+/// Gives the API as soon as there is one, and as long as its policies may be decided by.
+pub type Attendant = dyn Fn() -> Pin<Box<dyn Future<Output = Result<Arc<Api>, Closed>> + Send>> + Send + Sync;
+
+/// Why there is no API now. What the caller is told, and what the program log is told.
+#[derive(Debug)]
+pub struct Closed {
+    /// For the program log.
+    pub cause: String,
+}
+
+/// An API that may decide this request.
+pub(super) struct Entered(pub(super) Arc<Api>);
+
+impl FromRequestParts<Door> for Entered {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(_: &mut Parts, door: &Door) -> Result<Self, ApiError> {
+        match door {
+            Door::Open(api) => Ok(Self(Arc::clone(api))),
+            Door::Attended(attendant) => attendant().await.map(Self).map_err(|Closed { cause }| {
+                let detail = "there are no policies right now that could be decided by";
+                ApiError::new(Problem::NotReady, detail).because(cause)
+            }),
+        }
+    }
+}
+
+impl fmt::Debug for Door {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Open(_) => "Open",
+            Self::Attended(_) => "Attended",
+        })
+    }
+}
