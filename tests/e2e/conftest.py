@@ -49,7 +49,7 @@ def functions(moto, palisade):
 
 @pytest.fixture(scope="session")
 def tables(moto):
-    return Shop(moto)
+    return Shop.created(moto)
 
 
 @pytest.fixture

@@ -7,16 +7,18 @@ import threading
 from pathlib import Path
 
 from cognito import REGION
+from service import REPOSITORY
 
 RUNNER = Path(__file__).with_name("invoke.mjs")
+HANDLERS = REPOSITORY / "examples/handlers"
 
 
 class Node:
     """One Node process: modules are loaded once and connections stay open, as in a warm function."""
 
-    def __init__(self, **environment: str):
+    def __init__(self, handlers: Path = HANDLERS, **environment: str):
         self.process = subprocess.Popen(
-            ["node", RUNNER],
+            ["node", RUNNER, handlers],
             # Nothing of ours leaks in, above all no credentials and no proxy.
             env={"PATH": os.environ["PATH"], **environment},
             stdin=subprocess.PIPE,

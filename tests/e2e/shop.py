@@ -6,23 +6,29 @@ from cognito import REGION
 
 
 class Shop:
-    def __init__(self, endpoint: str):
-        self.dynamodb = boto3.resource(
+    def __init__(self, products, categories):
+        self.tables = {"products": products, "categories": categories}
+
+    @classmethod
+    def created(cls, endpoint: str) -> "Shop":
+        dynamodb = boto3.resource(
             "dynamodb",
             region_name=REGION,
             endpoint_url=endpoint,
             aws_access_key_id="e2e",
             aws_secret_access_key="e2e",
         )
-        self.tables = {
-            name: self.dynamodb.create_table(
-                TableName=name,
-                KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-                AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-                BillingMode="PAY_PER_REQUEST",
+        return cls(
+            *(
+                dynamodb.create_table(
+                    TableName=name,
+                    KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+                    AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+                    BillingMode="PAY_PER_REQUEST",
+                )
+                for name in ("products", "categories")
             )
-            for name in ("products", "categories")
-        }
+        )
 
     def fill(self, alice: str, bob: str):
         """Alice's categories, one of them empty, and a product each of alice and bob."""

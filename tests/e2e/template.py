@@ -2,6 +2,7 @@
 
 from functools import cache
 
+import boto3
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
@@ -22,7 +23,8 @@ def transformed() -> dict:
     template["Globals"]["Function"]["CodeUri"] = "s3://artifacts/functions.zip"
     template["Resources"]["Palisade"]["Properties"]["ContentUri"] = "s3://artifacts/layer.zip"
     managed_policies = {"AWSLambdaBasicExecutionRole": WRITE_LOGS}
-    return Translator(managed_policies, Parser()).translate(template, {"AWS::Region": REGION})
+    translator = Translator(managed_policies, Parser(), boto_session=boto3.Session(region_name=REGION))
+    return translator.translate(template, parameter_values={})
 
 
 def resources(kind: str) -> dict[str, dict]:

@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 import template
+from cognito import REGION
 from gateway import ROUTES
 from programs import program
 
@@ -23,14 +24,6 @@ DOES = {
 }
 
 
-@pytest.fixture(autouse=True, scope="module")
-def region():
-    """SAM's translator wants one, though nothing is asked there."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        yield
-
-
 @pytest.mark.parametrize(
     "linter",
     [["sam", "validate", "--lint"], ["cfn-lint", "--include-checks", "I", "--", template.TEMPLATE.name]],
@@ -41,7 +34,7 @@ def test_linters_find_nothing(linter):
     result = subprocess.run(
         [program(name), *arguments],
         cwd=template.TEMPLATE.parent,
-        env={**os.environ, "SAM_CLI_TELEMETRY": "0"},
+        env={**os.environ, "SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": REGION},
         capture_output=True,
         text=True,
     )
