@@ -5,6 +5,7 @@ CARGO ?= cargo
 # The program that judges the policies: any that is built already will do.
 PALISADE ?= $(CARGO) run --quiet --
 VENV  ?= target/e2e
+AWS_PROGRAMS ?= target/aws
 PEERS ?= target/peers
 # Which benchmarks; none is those that take ten minutes.
 BENCH ?=
@@ -49,14 +50,17 @@ client: clients/node/test/node_modules/.package-lock.json
 clients/node/test/node_modules/.package-lock.json: clients/node/test/package-lock.json
 	npm ci --prefix clients/node/test --no-audit --no-fund --ignore-scripts
 
-# The whole of it through programs that others wrote: moto as Cognito and DynamoDB, Node, schemathesis.
+# The whole of it through programs that others wrote: moto as Cognito, DynamoDB and S3, the CLIs of AWS and SAM,
+# Node, schemathesis.
 e2e:
 	$(CARGO) build --release
 	python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --requirement tests/e2e/requirements.txt
+	python3 -m venv $(AWS_PROGRAMS)
+	$(AWS_PROGRAMS)/bin/pip install --quiet --requirement tests/e2e/aws_programs.txt
 	npm ci --prefix examples/handlers --no-audit --no-fund
 	npm ci --prefix tests/e2e --no-audit --no-fund --ignore-scripts
-	PALISADE_BIN=target/release/palisade $(VENV)/bin/pytest -q tests/e2e
+	PALISADE_BIN=target/release/palisade AWS_PROGRAMS=$(AWS_PROGRAMS) $(VENV)/bin/pytest -q tests/e2e
 
 # The extension in a simulated Lambda environment: frozen, thawed, killed. Wants `openssl`.
 lambda:

@@ -24,24 +24,61 @@ def binary() -> Path:
     raise FileNotFoundError("no palisade binary: `cargo build --release`, or set PALISADE_BIN")
 
 
-class Palisade:
-    """A running service on free loopback ports, with its own copy of the shop's policies."""
+class Service:
+    """A `palisade serve` on free loopback ports, in a folder that takes its program log."""
+
+    def __init__(self, folder: Path):
+        port, ops_port = free_ports(2)
+        self.listen, self.ops_listen = f"127.0.0.1:{port}", f"127.0.0.1:{ops_port}"
+        self.url, self.ops_url = f"http://{self.listen}", f"http://{self.ops_listen}"
+        self.program_log = folder / "palisade.err"
+
+    def start(self, config: Path, environment: dict[str, str] | None = None):
+        with self.program_log.open("wb") as stderr:
+            self.process = subprocess.Popen(
+                [binary(), "serve", "--config", config], stderr=stderr, stdin=subprocess.DEVNULL, env=environment
+            )
+
+    def stop(self):
+        self.process.terminate()
+        try:
+            self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+
+    def readiness(self) -> dict | None:
+        """What /readyz says, or None while the service is not ready."""
+        try:
+            with urllib.request.urlopen(f"{self.ops_url}/readyz", timeout=5) as response:
+                return json.load(response)
+        except OSError:
+            return None
+
+    def _until(self, holds, what: str, seconds=20):
+        deadline = time.monotonic() + seconds
+        while not holds():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"palisade is not {what}:\n{self.program_log.read_text()}")
+            time.sleep(0.05)
+
+
+class Palisade(Service):
+    """A running service, with its own copy of the shop's policies."""
 
     def __init__(self, folder: Path, pool, token_use=("access",), explain=False):
+        super().__init__(folder)
         self.policies = folder / "policies"
         self.log = folder / "decisions.jsonl"
-        port, ops_port = free_ports(2)
-        self.url = f"http://127.0.0.1:{port}"
-        self.ops_url = f"http://127.0.0.1:{ops_port}"
-
         shutil.copytree(REPOSITORY / "policies", self.policies)
         config = folder / "palisade.toml"
         config.write_text(f"""
 namespace = "Shop"
 
 [server]
-listen = "127.0.0.1:{port}"
-ops_listen = "127.0.0.1:{ops_port}"
+listen = "{self.listen}"
+ops_listen = "{self.ops_listen}"
 drain = "0s"
 explain = {json.dumps(explain)}
 
@@ -60,33 +97,12 @@ token_use = {json.dumps(list(token_use))}
 sink = "file"
 path = "{self.log.name}"
 """)
-        self.program_log = folder / "palisade.err"
-        with self.program_log.open("wb") as stderr:
-            self.process = subprocess.Popen(
-                [binary(), "serve", "--config", config], stderr=stderr, stdin=subprocess.DEVNULL
-            )
+        self.start(config)
         try:
             self._until(lambda: self.readiness(), "ready")
         except BaseException:
             self.stop()
             raise
-
-    def stop(self):
-        self.process.terminate()
-        try:
-            self.process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            raise
-
-    def readiness(self) -> dict | None:
-        """What /readyz says, or None while the service is not ready."""
-        try:
-            with urllib.request.urlopen(f"{self.ops_url}/readyz", timeout=5) as response:
-                return json.load(response)
-        except OSError:
-            return None
 
     @contextmanager
     def with_policy(self, name: str, text: str):
@@ -106,13 +122,6 @@ path = "{self.log.name}"
         yield
         self._until(lambda: self.readiness()["revision"] != before, "serving the new policies")
 
-    def _until(self, holds, what: str, seconds=20):
-        deadline = time.monotonic() + seconds
-        while not holds():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(f"palisade is not {what}:\n{self.program_log.read_text()}")
-            time.sleep(0.05)
-
     def records(self) -> list[dict]:
         """The decision log."""
         return [json.loads(line) for line in self.log.read_text().splitlines()]
@@ -128,6 +137,25 @@ path = "{self.log.name}"
         except urllib.error.HTTPError as response:
             with response:
                 return Reply(response)
+
+
+class Beside(Service):
+    """A service with the settings of a function that it stands beside, which may not have its policies yet."""
+
+    def __init__(self, folder: Path, config: Path, settings: dict[str, str]):
+        super().__init__(folder)
+        listen = {"PALISADE__SERVER__LISTEN": self.listen, "PALISADE__SERVER__OPS_LISTEN": self.ops_listen}
+        self.start(config, {**settings, **listen})
+
+    def until_it_listens(self):
+        self._until(self.answers, "listening")
+
+    def answers(self) -> bool:
+        try:
+            socket.create_connection(self.listen.split(":"), timeout=5).close()
+        except OSError:
+            return False
+        return True
 
 
 class Reply:
