@@ -58,10 +58,11 @@ class Service:
 
     def _until(self, holds, what: str, seconds=20):
         deadline = time.monotonic() + seconds
-        while not holds():
+        while not (held := holds()):
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(f"palisade is not {what}:\n{self.program_log.read_text()}")
             time.sleep(0.05)
+        return held
 
 
 class Palisade(Service):
@@ -140,22 +141,20 @@ path = "{self.log.name}"
 
 
 class Beside(Service):
-    """A service with the settings of a function that it stands beside, which may not have its policies yet."""
+    """A service with the settings of a function that it stands beside; its policies may come later."""
 
     def __init__(self, folder: Path, config: Path, settings: dict[str, str]):
         super().__init__(folder)
+        self.revision = None
         listen = {"PALISADE__SERVER__LISTEN": self.listen, "PALISADE__SERVER__OPS_LISTEN": self.ops_listen}
         self.start(config, {**settings, **listen})
 
-    def until_it_listens(self):
-        self._until(self.answers, "listening")
+    def until_another_revision(self):
+        def is_another():
+            now = (self.readiness() or {}).get("revision")
+            return now not in (None, self.revision) and now
 
-    def answers(self) -> bool:
-        try:
-            socket.create_connection(self.listen.split(":"), timeout=5).close()
-        except OSError:
-            return False
-        return True
+        self.revision = self._until(is_another, "serving the new policies")
 
 
 class Reply:

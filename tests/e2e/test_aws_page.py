@@ -15,7 +15,6 @@ import pytest
 import template
 from cognito import REGION
 from functions import HANDLERS, Node, aws_environment
-from gateway import ROUTES
 from http_api import HttpApi
 from programs import program
 from service import REPOSITORY, Beside, binary, free_ports
@@ -27,7 +26,6 @@ PAGE = (REPOSITORY / "docs/aws.md").read_text()
 NOT_RUN = {
     "make layer": "the release build takes minutes; the layer has tests of its own, and the walk needs no more than its program",
     "sam deploy": "moto's CloudFormation knows neither SAM nor Cognito nor HTTP APIs: `Stack` and `HttpApi` stand in",
-    "sam delete --no-prompts --stack-name shop": "as above",
 }
 
 # Whose blocks are a project of their own.
@@ -121,7 +119,8 @@ def checkout(tmp_path_factory):
 def environment(checkout, moto):
     programs = checkout / "programs"
     programs.mkdir()
-    for name, path in {"palisade": os.environ.get("PAGE_DEV") or binary(), "aws": program("aws"), "sam": program("sam")}.items():
+    paths = {"palisade": binary(), "aws": program("aws"), "sam": program("sam")}
+    for name, path in paths.items():
         (programs / name).symlink_to(path)
     [nowhere] = free_ports(1)
     return {
@@ -149,6 +148,8 @@ def walk(checkout, environment, moto):
             block.ran = shell.run("\n".join(line for line in lines if line not in NOT_RUN))
             if block.ran.status != 0:
                 break
+            if "aws s3 cp" in block.text:
+                world.palisade.until_another_revision()
             if "sam deploy" in lines:
                 world.deploy()
                 # The issuer is a URL of AWS, and moto has its keys.
@@ -175,13 +176,15 @@ class World:
         # All functions have the same environment, and in AWS each has a Palisade of its own.
         environment = {**stack.environment("createCategory"), **aws_environment(self.moto)}
         self.jwks_url = f"{self.moto}/{stack.outputs['Users']}/.well-known/jwks.json"
-        settings = {**environment, "PALISADE__ISSUERS__0__JWKS_URL": self.jwks_url}
-        if os.environ.get("PAGE_DEV"):
-            settings = {k: v for k, v in settings.items() if "BUNDLE" not in k}
-        palisade = Beside(self.checkout, self.checkout / "palisade.toml", settings)
-        self.running.append(palisade.stop)
-        palisade.until_it_listens()
-        api.invoke = self.function("createCategory", PALISADE_URL=palisade.url, **environment).invoke
+        settings = {
+            **environment,
+            "PALISADE__ISSUERS__0__JWKS_URL": self.jwks_url,
+            "PALISADE__POLICIES__BUNDLE__COPY": str(self.checkout / "bundle"),
+            "PALISADE__POLICIES__BUNDLE__POLL": "1s",
+        }
+        self.palisade = Beside(self.checkout, self.checkout / "palisade.toml", settings)
+        self.running.append(self.palisade.stop)
+        api.invoke = self.function("createCategory", PALISADE_URL=self.palisade.url, **environment).invoke
 
     def function(self, name, **environment) -> Node:
         built = self.checkout / "examples/sam/.aws-sam/build"
