@@ -30,6 +30,9 @@ class Node:
         return self
 
     def __exit__(self, *_):
+        self.close()
+
+    def close(self):
         self.process.stdin.close()
         self.process.wait(timeout=10)
         self.process.stdout.close()

@@ -2,50 +2,17 @@
 
 moto's CloudFormation makes the tables, the bucket, the log group, the roles and the functions, and works out their
 environment. It knows neither SAM nor Cognito nor HTTP APIs: SAM's own translator does the transformation, the pool
-is made by the same properties through Cognito's API, and `gateway.py` is the API.
+is made by the same properties through Cognito's API, and http_api.py is the API.
 """
 
 import io
 import json
-import os
-import shutil
-import subprocess
 import zipfile
-from pathlib import Path
 
 import boto3
 
 import template
 from cognito import REGION
-from gateway import ROUTES
-from programs import program
-from service import REPOSITORY, free_ports
-
-# What CloudFormation calls otherwise than Cognito's API does.
-POOL_ALONE = {"UserPoolName", "UserPoolTags"}
-
-
-def build(folder: Path) -> Path:
-    """`sam build` where no registry can be reached, in a folder that has what it needs and nothing else."""
-    for part in ("examples/sam", "examples/handlers", "clients/node"):
-        ignored = shutil.ignore_patterns("node_modules", ".aws-sam", "test")
-        shutil.copytree(REPOSITORY / part, folder / part, ignore=ignored)
-    [nowhere] = free_ports(1)
-    result = subprocess.run(
-        [program("sam"), "build"],
-        cwd=folder / "examples/sam",
-        env={
-            "PATH": os.environ["PATH"],
-            "HOME": str(folder),
-            "SAM_CLI_TELEMETRY": "0",
-            "AWS_DEFAULT_REGION": REGION,
-            "npm_config_registry": f"http://127.0.0.1:{nowhere}",
-        },
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
-    return folder / "examples/sam/.aws-sam/build"
 
 
 class Stack:

@@ -6,18 +6,16 @@ are the programs themselves: the AWS CLI, SAM's, curl, Node and Palisade.
 
 import os
 import re
-import shutil
 import subprocess
 from dataclasses import dataclass
 
 import pytest
 
-import template
-from cognito import REGION
-from functions import HANDLERS, Node, aws_environment
+from artifacts import Checkout
+from functions import Node, aws_environment
 from http_api import HttpApi
 from programs import program
-from service import REPOSITORY, Beside, binary, free_ports
+from service import REPOSITORY, Beside, binary
 from stack import Stack
 
 PAGE = (REPOSITORY / "docs/aws.md").read_text()
@@ -106,43 +104,31 @@ class Shell:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
-    """What the walk uses of the repository."""
-    folder = tmp_path_factory.mktemp("checkout")
-    ignored = shutil.ignore_patterns("node_modules", ".aws-sam", "test")
-    for part in ("examples/sam", "examples/handlers", "clients/node", "policies", "schema"):
-        shutil.copytree(REPOSITORY / part, folder / part, ignore=ignored)
-    shutil.copy(REPOSITORY / "palisade.toml", folder)
-    return folder
+    return Checkout(tmp_path_factory.mktemp("checkout"))
 
 
 @pytest.fixture(scope="module")
 def environment(checkout, moto):
-    programs = checkout / "programs"
+    programs = checkout.folder / "programs"
     programs.mkdir()
-    paths = {"palisade": binary(), "aws": program("aws"), "sam": program("sam")}
-    for name, path in paths.items():
+    for name, path in {"palisade": binary(), "aws": program("aws"), "sam": program("sam")}.items():
         (programs / name).symlink_to(path)
-    [nowhere] = free_ports(1)
     return {
+        **checkout.environment(),
         **aws_environment(moto),
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_PAGER": "",
-        "HOME": str(checkout),
         "PATH": f"{programs}:{os.environ['PATH']}",
-        "SAM_CLI_TELEMETRY": "0",
-        "npm_config_registry": f"http://127.0.0.1:{nowhere}",
     }
 
 
 @pytest.fixture(scope="module")
 def walk(checkout, environment, moto):
     """Every block of the walk, run."""
-    shell = Shell(checkout, **environment)
+    shell = Shell(checkout.folder, **environment)
     world = World(checkout, moto)
     try:
         for block in WALK:
             if block.language != "sh":
-                (checkout / block.note).write_text(block.text)
+                (checkout.folder / block.note).write_text(block.text)
                 continue
             lines = block.text.splitlines()
             block.ran = shell.run("\n".join(line for line in lines if line not in NOT_RUN))
@@ -179,22 +165,14 @@ class World:
         settings = {
             **environment,
             "PALISADE__ISSUERS__0__JWKS_URL": self.jwks_url,
-            "PALISADE__POLICIES__BUNDLE__COPY": str(self.checkout / "bundle"),
+            "PALISADE__POLICIES__BUNDLE__COPY": str(self.checkout.folder / "bundle"),
             "PALISADE__POLICIES__BUNDLE__POLL": "1s",
         }
-        self.palisade = Beside(self.checkout, self.checkout / "palisade.toml", settings)
+        self.palisade = Beside(self.checkout.folder, self.checkout.folder / "palisade.toml", settings)
         self.running.append(self.palisade.stop)
-        api.invoke = self.function("createCategory", PALISADE_URL=self.palisade.url, **environment).invoke
-
-    def function(self, name, **environment) -> Node:
-        built = self.checkout / "examples/sam/.aws-sam/build"
-        beside = self.checkout / "node_modules"
-        beside.mkdir()
-        for scope in ("@aws-sdk", "@smithy"):
-            (beside / scope).symlink_to(HANDLERS / "node_modules" / scope)
-        node = Node(built / template.functions()[name]["Name"], **environment)
-        self.running.append(lambda: node.__exit__())
-        return node
+        function = Node(self.checkout.artifact("createCategory"), PALISADE_URL=self.palisade.url, **environment)
+        self.running.append(function.close)
+        api.invoke = function.invoke
 
     def close(self):
         for stop in reversed(self.running):
@@ -224,8 +202,6 @@ def test_the_project_from_verified_permissions_is_good(tmp_path, environment):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(block.text)
     [commands] = [block.text for block in project if block.language == "sh"]
-    result = subprocess.run(
-        ["bash", "-ec", commands], cwd=tmp_path, env=environment, capture_output=True, text=True
-    )
+    result = subprocess.run(["bash", "-ec", commands], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "2 passed" in result.stdout

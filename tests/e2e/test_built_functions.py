@@ -8,24 +8,21 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 import template
+from artifacts import Checkout
 from functions import HANDLERS, Node, aws_environment
 from gateway import ROUTES, http_event
 from shop import Shop, changes
-from stack import Stack, build
+from stack import Stack
 from test_handlers import CALLS
 
 every_call = pytest.mark.parametrize("call", CALLS, ids=lambda call: call.function)
 
 
 @pytest.fixture(scope="module")
-def artifacts(tmp_path_factory):
-    """A folder for each function, by its name in the template. Beside them lies the AWS SDK, as Lambda's runtime has it."""
-    folder = build(tmp_path_factory.mktemp("built"))
-    beside = folder / "node_modules"
-    beside.mkdir()
-    for scope in ("@aws-sdk", "@smithy"):
-        (beside / scope).symlink_to(HANDLERS / "node_modules" / scope)
-    return folder
+def built(tmp_path_factory):
+    checkout = Checkout(tmp_path_factory.mktemp("built"))
+    checkout.build()
+    return checkout
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +33,13 @@ def stack(moto):
 
 
 @pytest.fixture(scope="module")
-def deployed(artifacts, stack, moto, palisade):
+def deployed(built, stack, moto, palisade):
     """The six functions, each from its own artifact, with the environment that the template gives it."""
     with ExitStack() as running:
         yield {
             function: running.enter_context(
                 Node(
-                    artifacts / template.functions()[function]["Name"],
+                    built.artifact(function),
                     **{**stack.environment(function), **aws_environment(moto)},
                     PALISADE_URL=palisade.url,
                 )
@@ -115,10 +112,10 @@ def actions(requests):
             yield operation, body["TableName"]
 
 
-def test_an_artifact_holds_the_handlers_and_the_client_and_no_more(artifacts):
-    for function in template.functions().values():
-        folder = artifacts / function["Name"]
-        modules = {path.name for path in folder.iterdir()}
-        assert modules == {path.name for path in HANDLERS.glob("*.mjs")} | {"node_modules"}
-        packages = {str(path.relative_to(folder)) for path in folder.glob("node_modules/*/*")}
-        assert packages == {"node_modules/@palisade/client"}
+@pytest.mark.parametrize("function", ROUTES)
+def test_an_artifact_holds_the_handlers_and_the_client_and_no_more(function, built):
+    folder = built.artifact(function)
+    modules = {path.name for path in folder.iterdir()}
+    assert modules == {path.name for path in HANDLERS.glob("*.mjs")} | {"node_modules"}
+    packages = {str(path.relative_to(folder)) for path in folder.glob("node_modules/*/*")}
+    assert packages == {"node_modules/@palisade/client"}

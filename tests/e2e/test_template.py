@@ -83,7 +83,10 @@ def test_nothing_is_granted_with_a_wildcard():
     allowed = [statement for statement in template.statements() if statement["Effect"] == "Allow"]
     assert len(allowed) > len(EVERY)
     for statement in allowed:
-        names = [*template.listed(statement["Action"]), *map(template.written, template.listed(statement.get("Resource", [])))]
+        names = [
+            *template.listed(statement["Action"]),
+            *map(template.written, template.listed(statement.get("Resource", []))),
+        ]
         assert not [name for name in names if "*" in name], statement
         assert "*" not in str(statement.get("Principal"))
     roles = template.resources("AWS::IAM::Role").values()
