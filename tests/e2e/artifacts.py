@@ -27,14 +27,16 @@ class Checkout:
             (folder / "node_modules" / scope).symlink_to(HANDLERS / "node_modules" / scope)
 
     def environment(self) -> dict[str, str]:
-        """For commands in it: there is no registry, and nothing of ours leaks in."""
-        [nowhere] = free_ports(1)
+        """For commands in it: there is no registry and no way out to anywhere, and nothing of ours leaks in."""
+        [port] = free_ports(1)
+        nowhere = f"http://127.0.0.1:{port}"
         return {
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),
             "AWS_DEFAULT_REGION": REGION,
             "SAM_CLI_TELEMETRY": "0",
-            "npm_config_registry": f"http://127.0.0.1:{nowhere}",
+            "https_proxy": nowhere,
+            "npm_config_registry": nowhere,
         }
 
     def build(self):

@@ -7,6 +7,7 @@ are the programs themselves: the AWS CLI, SAM's, curl, Node and Palisade.
 import os
 import re
 import subprocess
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import pytest
@@ -142,7 +143,7 @@ def walk(checkout, environment, moto):
                 shell.run(f"export PALISADE__ISSUERS__0__JWKS_URL={world.jwks_url}")
         yield
     finally:
-        world.close()
+        world.running.close()
         shell.close()
 
 
@@ -152,13 +153,13 @@ class World:
     def __init__(self, checkout, moto):
         self.checkout = checkout
         self.moto = moto
-        self.running = []
+        self.running = ExitStack()
 
     def deploy(self):
         api = HttpApi()
-        self.running.append(api.close)
+        self.running.callback(api.close)
         stack = Stack(self.moto, api.url)
-        self.running.append(stack.delete)
+        self.running.callback(stack.delete)
         # All functions have the same environment, and in AWS each has a Palisade of its own.
         environment = {**stack.environment("createCategory"), **aws_environment(self.moto)}
         self.jwks_url = f"{self.moto}/{stack.outputs['Users']}/.well-known/jwks.json"
@@ -169,14 +170,10 @@ class World:
             "PALISADE__POLICIES__BUNDLE__POLL": "1s",
         }
         self.palisade = Beside(self.checkout.folder, self.checkout.folder / "palisade.toml", settings)
-        self.running.append(self.palisade.stop)
+        self.running.callback(self.palisade.stop)
         function = Node(self.checkout.artifact("createCategory"), PALISADE_URL=self.palisade.url, **environment)
-        self.running.append(function.close)
+        self.running.callback(function.close)
         api.invoke = function.invoke
-
-    def close(self):
-        for stop in reversed(self.running):
-            stop()
 
 
 @pytest.mark.usefixtures("walk")
