@@ -18,9 +18,10 @@ class Checkout:
     def __init__(self, folder: Path):
         self.folder = folder
         ignored = shutil.ignore_patterns("node_modules", ".aws-sam", "test")
-        for part in ("examples/sam", "examples/handlers", "clients/node", "policies", "schema"):
+        for part in ("examples/sam", "examples/handlers", "clients/node", "layer", "policies", "schema"):
             shutil.copytree(REPOSITORY / part, folder / part, ignore=ignored)
-        shutil.copy(REPOSITORY / "palisade.toml", folder)
+        for part in ("Makefile", "palisade.toml"):
+            shutil.copy(REPOSITORY / part, folder)
         # Lambda's runtime has the AWS SDK beside a function, and nothing else of ours.
         for scope in ("@aws-sdk", "@smithy"):
             (folder / "node_modules").mkdir(exist_ok=True)

@@ -143,8 +143,8 @@ path = "{self.log.name}"
 class Beside(Service):
     """A service with the settings of a function that it stands beside; its policies may come later."""
 
-    def __init__(self, folder: Path, config: Path, settings: dict[str, str]):
-        super().__init__(folder)
+    def __init__(self, config: Path, settings: dict[str, str]):
+        super().__init__(config.parent)
         self.revision = None
         listen = {"PALISADE__SERVER__LISTEN": self.listen, "PALISADE__SERVER__OPS_LISTEN": self.ops_listen}
         self.start(config, {**settings, **listen})
