@@ -3,38 +3,38 @@
 use toml::{Table, Value};
 
 use super::place::{in_our_words, meant};
-use super::{CODE, Config, Environment};
+use super::{CODE, Config, DEFAULT_FILE, Environment};
 use crate::model::Finding;
 
 /// What every variable of ours begins with. One underscore is somebody else's: Kubernetes injects
 /// `PALISADE_PORT=tcp://…` for a Service of that name.
 const PREFIX: &str = "PALISADE__";
 
-/// The settings of the file with the variables over them, one after the other, so that an error
-/// names its variable.
+/// The settings of the file with the variables over them, which are judged together, because one may need what
+/// another sets. An error names the first variable that brings it about.
 pub(super) fn overlay(text: &str, environment: &Environment) -> Result<Config, Box<Finding>> {
     let fault = |name: &str, message: String| Finding::error(&name.into(), CODE, message);
     let mut table: Table =
-        text.parse().map_err(|error: toml::de::Error| Box::new(fault("palisade.toml", error.to_string())))?;
-    let mut config = Config::default();
-    for (name, value) in
-        std::iter::once((None, "")).chain(ours(environment).map(|(name, value)| (Some(name), value)))
-    {
-        if let Some(name) = name {
-            let keys: Vec<_> = keys(name).collect();
-            set(&mut table, &keys, read(value)).map_err(|message| Box::new(fault(name, message)))?;
-        }
-        config = table.clone().try_into().map_err(|error: toml::de::Error| {
-            let finding = fault(name.unwrap_or("palisade.toml"), in_our_words(error.message()));
-            Box::new(match (name, meant(error.message())) {
-                (Some(name), Some((unknown, known))) => {
-                    finding.help(format!("did you mean `{}`?", corrected(name, unknown, known)))
-                }
-                _ => finding,
-            })
-        })?;
+        text.parse().map_err(|error: toml::de::Error| Box::new(fault(DEFAULT_FILE, error.to_string())))?;
+    let mut layers = vec![(DEFAULT_FILE, table.clone())];
+    for (name, value) in ours(environment) {
+        let keys: Vec<_> = keys(name).collect();
+        set(&mut table, &keys, read(value)).map_err(|message| Box::new(fault(name, message)))?;
+        layers.push((name, table.clone()));
     }
-    Ok(config)
+    table.try_into().map_err(|error: toml::de::Error| {
+        let brings_it = |(_, table): &(&str, Table)| {
+            table.clone().try_into::<Config>().is_err_and(|found| found.message() == error.message())
+        };
+        let name = layers.iter().find(|layer| brings_it(layer)).map_or(DEFAULT_FILE, |(name, _)| name);
+        let finding = fault(name, in_our_words(error.message()));
+        Box::new(match meant(error.message()) {
+            Some((unknown, known)) => {
+                finding.help(format!("did you mean `{}`?", corrected(name, unknown, known)))
+            }
+            None => finding,
+        })
+    })
 }
 
 /// The variable that sets a key, if one does.
