@@ -1,6 +1,7 @@
 """The template of examples/sam, as CloudFormation sees it once SAM's transformation is done."""
 
 from functools import cache
+from pathlib import Path
 
 import boto3
 from samtranslator.parser.parser import Parser
@@ -25,6 +26,12 @@ def transformed() -> dict:
     managed_policies = {"AWSLambdaBasicExecutionRole": WRITE_LOGS}
     translator = Translator(managed_policies, Parser(), boto_session=boto3.Session(region_name=REGION))
     return translator.translate(template, parameter_values={})
+
+
+def layer() -> Path:
+    """Where the layer is taken from, below the root of the repository."""
+    layer = yaml_parse(TEMPLATE.read_text())["Resources"]["Palisade"]["Properties"]["ContentUri"]
+    return (TEMPLATE.parent / layer).resolve().relative_to(REPOSITORY)
 
 
 def resources(kind: str) -> dict[str, dict]:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+import template
 from artifacts import Checkout
 from functions import Node, aws_environment
 from http_api import HttpApi
@@ -179,7 +180,7 @@ class World:
 
     def layer(self) -> Path:
         """What Lambda lays out as /opt."""
-        with zipfile.ZipFile(self.checkout.folder / "target/layer/palisade-layer-x86_64.zip") as layer:
+        with zipfile.ZipFile(self.checkout.folder / template.layer()) as layer:
             layer.extractall(self.checkout.folder / "opt")
         return self.checkout.folder / "opt"
 
