@@ -111,3 +111,14 @@ fn serving_wants_an_issuer_that_is_not_the_one_of_dev() {
         refused(&dev, &[])
     );
 }
+
+#[test]
+fn variables_are_judged_together_because_one_may_need_another() {
+    let copy = ("PALISADE__POLICIES__BUNDLE__COPY", "/tmp/bundle");
+    let poll = ("PALISADE__POLICIES__BUNDLE__POLL", "1s");
+    let url = ("PALISADE__POLICIES__BUNDLE__URL", "s3://shop/policies.tar.gz");
+    assert!(read(GOOD, &[copy, poll, url]).unwrap().config.policies.bundle.is_some());
+    // What is wrong is told of the variable that brings it about, what is missing of the first that needs it.
+    assert!(refused(GOOD, &[copy, poll]).starts_with("PALISADE__POLICIES__BUNDLE__COPY: missing key `url`"));
+    assert!(refused(GOOD, &[copy, (poll.0, "soon"), url]).starts_with("PALISADE__POLICIES__BUNDLE__POLL: "));
+}
