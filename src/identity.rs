@@ -14,6 +14,8 @@ pub mod jwks;
 pub mod keyring;
 pub mod keys;
 pub mod members;
+pub mod mistake;
+pub mod pasted;
 pub mod rule;
 pub mod times;
 pub mod token;
@@ -31,6 +33,8 @@ pub use fixture::Fixture;
 pub use given::{GivenFault, identity_from_claims, identity_of};
 pub use issuer::{Cognito, DEV_ISSUER, TokenIssuer};
 pub use jwks::KeySource;
+pub use mistake::Mistake;
+pub use pasted::Pasted;
 pub use rule::{Rule, RuleOutcome};
 
 use cache::{Remembered, TokenCache};

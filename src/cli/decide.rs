@@ -14,7 +14,7 @@ use crate::cedar::explain::Explanation;
 use crate::cedar::{Compiled, Snapshot, compile};
 use crate::clock::Clock;
 use crate::config::Configuration;
-use crate::identity::{self, Verifier};
+use crate::identity::{self, Pasted, Verifier};
 use crate::model::{Body, Evaluation, Identity, Issuer, Kind, Timestamp, Token};
 use crate::telemetry::Metrics;
 
@@ -142,8 +142,8 @@ fn identity(
     configuration: &Configuration,
     body_token: Option<Token>,
 ) -> Result<Identity, String> {
-    let token = args.token.as_deref().map(read).transpose()?;
-    if let Some(token) = token.map(|text| super::token::pasted(&text)).or(body_token) {
+    let token = args.token.as_deref().map(token).transpose()?;
+    if let Some(token) = token.or(body_token) {
         return verified(configuration, &token);
     }
     let issuer = issuer(args, configuration)?;
@@ -160,6 +160,15 @@ fn identity(
         }
         (None, None) => Err("say who asks: `--token`, `--claims`, `--principal` or `--machine`".to_owned()),
     }
+}
+
+/// The token in a file, or why there is none.
+fn token(path: &Path) -> Result<Token, String> {
+    let Pasted { token, mistakes } = Pasted::read(&read(path)?);
+    token.ok_or_else(|| {
+        let said = mistakes.iter().map(|mistake| mistake.words().message).collect::<Vec<_>>();
+        format!("`{}` holds no token: {}", path.display(), said.join("; "))
+    })
 }
 
 fn issuer(args: &Args, configuration: &Configuration) -> Result<Issuer, String> {

@@ -343,7 +343,7 @@ impl Claims {
     }
 
     /// The client: `client_id` of an access token, the one `aud` of an ID token.
-    fn client(&self, token_use: TokenUse) -> Option<&str> {
+    pub(super) fn client(&self, token_use: TokenUse) -> Option<&str> {
         match (token_use, &self.aud) {
             (TokenUse::Access, _) => self.client_id.given(),
             (TokenUse::Id, Member::Given(Audience::One(client))) => Some(client),

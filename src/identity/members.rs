@@ -49,6 +49,11 @@ impl<'json> Members<'json> {
         self.0.contains_key(name)
     }
 
+    /// The names, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     /// A member's own text.
     pub fn raw(&self, name: &str) -> Option<&'json RawValue> {
         self.0.get(name).copied()

@@ -414,6 +414,9 @@ fn token_names_the_setting_that_an_id_token_would_need() {
     assert_snapshot!(shown(&setup, &finish(command, &token(&setup, &claims))), @r#"
     exit 1
     --- stdout
+    this is an ID token, and `issuers.0.token_use` expects the access token
+        send the access token of the same sign-in, or change `issuers.0.token_use`
+
     ✓ three parts of base64url that hold JSON
     ✓ signed with RS256, by a key that it names
     ✓ `iss` is configured

@@ -35,6 +35,8 @@ mod cli_init;
 #[cfg(test)]
 mod cli_test;
 #[cfg(test)]
+mod cli_token;
+#[cfg(test)]
 mod cli_workflow;
 #[cfg(test)]
 mod connections;

@@ -1,0 +1,363 @@
+//! What people paste where a token is wanted: the token in it, and the mistakes around it.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::members::{Member, Members};
+use super::mistake::Mistake;
+use super::token::NESTING;
+use crate::model::Token;
+
+/// Where the events of API Gateway carry the `Authorization` header: as it came, as a list, or picked out
+/// for an authorizer ("Input to an API Gateway Lambda authorizer", AWS).
+const PLACES: [&str; 4] = ["authorizationToken", "identitySource", "headers", "multiValueHeaders"];
+
+/// How the session tokens of AWS begin: base64 of a few bytes before `origin_ec`, `er/aws` and `aws`.
+const AWS_SESSION: [&str; 3] = ["IQoJb3JpZ2luX2Vj", "FwoGZXIvYXdz", "AQoDYXdz"];
+
+/// A text that was read for a token.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Pasted {
+    /// The token, or the text as it is where nothing better is known; none where it is known to hold none.
+    pub token: Option<Token>,
+    /// What is wrong about how it was pasted.
+    pub mistakes: Vec<Mistake>,
+}
+
+impl Pasted {
+    /// Finds the token in a text. What is not recognised for certain is left to the rules.
+    pub fn read(text: &str) -> Self {
+        let text = text.trim();
+        match Members::read(text.as_bytes(), NESTING) {
+            Ok(members) => Self::of_object(&members).unwrap_or_else(|| Self::of_credentials(text)),
+            Err(_) => Self::of_credentials(text),
+        }
+    }
+
+    fn nothing_but(mistake: Mistake) -> Self {
+        Self { token: None, mistakes: vec![mistake] }
+    }
+
+    /// An event of API Gateway, or claims by themselves, or in the `authorizer` of an event.
+    fn of_object(members: &Members<'_>) -> Option<Self> {
+        if members.contains("requestContext") || members.contains("methodArn") {
+            return Some(Self::of_event(members));
+        }
+        let claims = |members: &Members<'_>| {
+            members.contains("sub") && (members.contains("iss") || members.contains("token_use"))
+        };
+        let inside = |name: &str| object(members, name);
+        let nested = inside("claims").or_else(|| object(&inside("jwt")?, "claims"));
+        (claims(members) || nested.is_some_and(|nested| claims(&nested)))
+            .then(|| Self::nothing_but(Mistake::Claims))
+    }
+
+    fn of_event(event: &Members<'_>) -> Self {
+        let mut found: Vec<(String, String)> = Vec::new();
+        for (place, value) in PLACES.into_iter().flat_map(|place| credentials_at(event, place)) {
+            // Both forms of the headers hold the same.
+            if found.iter().all(|(_, known)| *known != value) {
+                found.push((place, value));
+            }
+        }
+        match &*found {
+            [] => Self::nothing_but(Mistake::EventWithoutToken),
+            [(place, value)] => {
+                let mut inside = Self::of_credentials(value);
+                if !says_bearer(value) {
+                    inside.mistakes.insert(0, Mistake::NoScheme);
+                }
+                inside.mistakes.insert(0, Mistake::Event(place.clone()));
+                inside
+            }
+            _ => Self::nothing_but(Mistake::EventWithSeveral),
+        }
+    }
+
+    /// The value of an `Authorization` header, or the header, or a token alone; quoted, broken, or something else.
+    fn of_credentials(text: &str) -> Self {
+        let mut mistakes = Vec::new();
+        let (mut rest, mut in_header, mut schemes) = (text.trim(), false, 0);
+        loop {
+            rest = if let Some(inside) = without_quotes(rest) {
+                mistakes.push(Mistake::Quotes);
+                inside
+            } else if let Some(value) = without_name(rest).filter(|_| !in_header && schemes == 0) {
+                in_header = true;
+                mistakes.push(Mistake::HeaderLine);
+                value
+            } else if let Some(token) = without_scheme(rest) {
+                schemes += 1;
+                token
+            } else {
+                break;
+            }
+        }
+        mistakes.dedup();
+        match schemes {
+            0 if in_header => mistakes.push(Mistake::NoScheme),
+            0 | 1 => {}
+            _ => mistakes.push(Mistake::SchemeTwice),
+        }
+        if let Some(mistake) = something_else(rest) {
+            return Self { token: None, mistakes: mistakes.into_iter().chain([mistake]).collect() };
+        }
+        let whole = joined(rest);
+        if whole.is_some() {
+            mistakes.push(Mistake::Blanks);
+        }
+        Self { token: Some(Token::new(whole.unwrap_or_else(|| rest.to_owned()))), mistakes }
+    }
+}
+
+/// The values of the `Authorization` header at a place of an event, and where exactly each is.
+fn credentials_at(event: &Members<'_>, place: &str) -> Vec<(String, String)> {
+    let one_or_many = |members: &Members<'_>, name: &str| match members.typed::<Vec<String>>(name) {
+        Member::Given(many) => many,
+        Member::Absent | Member::Wrong => members.string(name).into_given().into_iter().collect(),
+    };
+    let Some(headers) = object(event, place) else {
+        return one_or_many(event, place).into_iter().map(|value| (place.to_owned(), value)).collect();
+    };
+    let names = headers.names().filter(|name| name.eq_ignore_ascii_case("authorization"));
+    names
+        .flat_map(|name| one_or_many(&headers, name).into_iter().map(move |value| (name, value)))
+        .map(|(name, value)| (format!("{place}.{name}"), value))
+        .collect()
+}
+
+fn object<'json>(members: &Members<'json>, name: &str) -> Option<Members<'json>> {
+    Members::read(members.raw(name)?.get().as_bytes(), NESTING).ok()
+}
+
+/// What stands between quotes, those of typewriters, programs and word processors.
+fn without_quotes(text: &str) -> Option<&str> {
+    [('"', '"'), ('\'', '\''), ('`', '`'), ('“', '”'), ('‘', '’')]
+        .into_iter()
+        .find_map(|(open, close)| text.strip_prefix(open)?.strip_suffix(close))
+        .map(str::trim)
+}
+
+/// The value of a header line.
+fn without_name(text: &str) -> Option<&str> {
+    let (name, value) = text.split_once(':')?;
+    name.trim().eq_ignore_ascii_case("authorization").then(|| value.trim())
+}
+
+/// What stands behind `Bearer`.
+fn without_scheme(text: &str) -> Option<&str> {
+    let (scheme, token) = text.split_once(char::is_whitespace)?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+fn says_bearer(value: &str) -> bool {
+    without_scheme(value.trim()).is_some()
+}
+
+/// What a text is where it is certain that it is no token.
+fn something_else(text: &str) -> Option<Mistake> {
+    if is_encrypted(text) {
+        return Some(Mistake::Encrypted);
+    }
+    if AWS_SESSION.iter().any(|start| text.starts_with(start)) {
+        return Some(Mistake::AwsSession);
+    }
+    if is_list(text) {
+        return Some(Mistake::Groups);
+    }
+    if has_code(text) {
+        return Some(Mistake::Redirect);
+    }
+    is_uuid(text).then_some(Mistake::Uuid)
+}
+
+/// Five parts, of which the first is a header that names the encryption (RFC 7516, section 4.1.2).
+fn is_encrypted(text: &str) -> bool {
+    let header = text.split('.').next().and_then(|header| URL_SAFE_NO_PAD.decode(header).ok());
+    text.matches('.').count() == 4
+        && header.is_some_and(|header| {
+            Members::read(&header, NESTING).is_ok_and(|members| members.contains("enc"))
+        })
+}
+
+/// `[admin user]`, or an array of strings.
+fn is_list(text: &str) -> bool {
+    text.starts_with('[') && text.ends_with(']')
+}
+
+/// The address of a redirect (RFC 6749, section 4.1.2).
+fn has_code(text: &str) -> bool {
+    let Some((address, query)) = text.split_once('?') else { return false };
+    let code = |pair: &str| pair.strip_prefix("code=").is_some_and(|code| !code.is_empty());
+    address.contains("://") && query.split('&').any(code)
+}
+
+fn is_uuid(text: &str) -> bool {
+    let groups = text.split('-').map(|group| {
+        group.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some(group.len()).unwrap_or_default()
+    });
+    groups.eq([8, 4, 4, 4, 12])
+}
+
+/// A token that was broken into lines, in one piece again.
+fn joined(text: &str) -> Option<String> {
+    let whole: String = text.split_whitespace().collect();
+    let of_a_token = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    (whole.len() < text.len() && whole.bytes().all(of_a_token) && whole.matches('.').count() == 2)
+        .then_some(whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const TOKEN: &str = "eyJh.eyJz.c2ln";
+
+    /// The token that was found, and the codes of the mistakes.
+    fn read(text: &str) -> (Option<String>, Vec<&'static str>) {
+        let Pasted { token, mistakes } = Pasted::read(text);
+        (
+            token.map(|token| token.expose().to_owned()),
+            mistakes.iter().map(|mistake| mistake.words().code).collect(),
+        )
+    }
+
+    fn found(mistakes: &[&'static str]) -> (Option<String>, Vec<&'static str>) {
+        (Some(TOKEN.to_owned()), mistakes.to_vec())
+    }
+
+    fn nothing_but(mistake: &'static str) -> (Option<String>, Vec<&'static str>) {
+        (None, vec![mistake])
+    }
+
+    #[test]
+    fn a_token_alone_or_behind_its_scheme_is_no_mistake() {
+        for text in
+            ["eyJh.eyJz.c2ln", " eyJh.eyJz.c2ln\r\n", "Bearer eyJh.eyJz.c2ln\n", "bearer  eyJh.eyJz.c2ln"]
+        {
+            assert_eq!(read(text), found(&[]), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_stands_around_a_token_is_named_and_taken_off() {
+        for (text, mistakes) in [
+            ("\"eyJh.eyJz.c2ln\"", &["quotes"] as &[_]),
+            ("'eyJh.eyJz.c2ln'\n", &["quotes"]),
+            ("“Bearer eyJh.eyJz.c2ln”", &["quotes"]),
+            ("Bearer \"eyJh.eyJz.c2ln\"", &["quotes"]),
+            ("Authorization: Bearer eyJh.eyJz.c2ln", &["header_line"]),
+            ("'authorization:bearer eyJh.eyJz.c2ln'", &["quotes", "header_line"]),
+            ("Authorization: eyJh.eyJz.c2ln", &["header_line", "no_scheme"]),
+            ("Bearer Bearer eyJh.eyJz.c2ln", &["scheme_twice"]),
+            ("Authorization: Bearer bearer eyJh.eyJz.c2ln", &["header_line", "scheme_twice"]),
+            ("eyJh.ey\n  Jz.c2ln\n", &["blanks"]),
+            ("Bearer eyJh.\r\neyJz.c2ln", &["blanks"]),
+        ] {
+            assert_eq!(read(text), found(mistakes), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_certainly_no_token_is_named() {
+        let header = URL_SAFE_NO_PAD.encode(r#"{"cty": "JWT", "enc": "A256GCM", "alg": "RSA-OAEP"}"#);
+        for (text, mistake) in [
+            (&*format!("{header}.a.b.c.d"), "encrypted"),
+            ("[admin user]", "groups"),
+            (r#"["admin","user"]"#, "groups"),
+            ("3f0c1a52-8e0b-4c3d-9b1e-2f6a7d8c9e01", "uuid"),
+            ("https://shop.example/callback?state=x&code=3f0c1a52", "redirect"),
+            ("IQoJb3JpZ2luX2VjEJr//////////wEaCXVzLWVhc3QtMSJ=", "aws_session"),
+            ("FwoGZXIvYXdzEBYaDKXwnMKjL/8vVt4", "aws_session"),
+        ] {
+            assert_eq!(read(text), nothing_but(mistake), "{text}");
+        }
+        assert_eq!(read(r#""[admin user]""#), (None, vec!["quotes", "groups"]));
+    }
+
+    #[test]
+    fn claims_are_known_wherever_api_gateway_puts_them() {
+        let claims = json!({"sub": "a", "iss": "https://x/y", "cognito:groups": "[admin user]", "exp": "17"});
+        for text in [
+            claims.clone(),
+            json!({"claims": claims, "scopes": null}),
+            json!({"jwt": {"claims": claims, "scopes": null}}),
+            json!({"sub": "a", "token_use": "id", "cognito:groups": "admin,user"}),
+        ] {
+            assert_eq!(read(&text.to_string()), nothing_but("claims"), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_token_is_found_in_every_kind_of_event() {
+        let bearer = format!("Bearer {TOKEN}");
+        let context = json!({"requestId": "r-1"});
+        let events: [(Value, &str); 6] = [
+            (
+                json!({"type": "TOKEN", "authorizationToken": bearer, "methodArn": "arn"}),
+                "authorizationToken",
+            ),
+            (
+                json!({"headers": {"authorization": bearer}, "requestContext": context}),
+                "headers.authorization",
+            ),
+            (
+                json!({"headers": {"AUTHORIZATION": bearer}, "requestContext": context}),
+                "headers.AUTHORIZATION",
+            ),
+            (
+                json!({"headers": {"Authorization": bearer}, "multiValueHeaders": {"Authorization": [bearer]},
+                       "requestContext": context}),
+                "headers.Authorization",
+            ),
+            (
+                json!({"headers": null, "multiValueHeaders": {"Authorization": [bearer]}, "requestContext": context}),
+                "multiValueHeaders.Authorization",
+            ),
+            (
+                json!({"identitySource": [bearer], "headers": {"authorization": bearer}, "requestContext": context}),
+                "identitySource",
+            ),
+        ];
+        for (event, place) in events {
+            let Pasted { token, mistakes } = Pasted::read(&event.to_string());
+            assert_eq!(token, Some(Token::new(TOKEN)), "{event}");
+            assert_eq!(mistakes, [Mistake::Event(place.to_owned())], "{event}");
+        }
+    }
+
+    #[test]
+    fn an_event_says_what_is_wrong_with_its_header() {
+        let event = |headers: Value| json!({"headers": headers, "requestContext": {}}).to_string();
+        assert_eq!(read(&event(json!({"authorization": TOKEN}))), found(&["event", "no_scheme"]));
+        let twice = format!("Bearer Bearer {TOKEN}");
+        assert_eq!(read(&event(json!({"Authorization": twice}))), found(&["event", "scheme_twice"]));
+        assert_eq!(read(&event(json!({"accept": "*/*"}))), nothing_but("event_without_token"));
+        assert_eq!(read(&event(Value::Null)), nothing_but("event_without_token"));
+        let two = json!({"Authorization": "Bearer a.b.c", "authorization": "Bearer d.e.f"});
+        assert_eq!(read(&event(two)), nothing_but("event_with_several"));
+    }
+
+    #[test]
+    fn nothing_is_guessed() {
+        for text in [
+            "garbage",
+            "{}",
+            "{\"a\": 1}",
+            "{",
+            "[",
+            "a.b.c.d.e",
+            "Bearer",
+            "Basic dXNlcjpwYXNz",
+            "admin,user",
+            "a b c",
+            "https://shop.example/?code=",
+            "12345678-1234-1234-1234-12345678901g",
+            "\"",
+        ] {
+            assert_eq!(read(text), (Some(text.to_owned()), vec![]), "{text}");
+        }
+    }
+}
