@@ -193,10 +193,8 @@ fn has_code(text: &str) -> bool {
 }
 
 fn is_uuid(text: &str) -> bool {
-    let groups = text.split('-').map(|group| {
-        group.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some(group.len()).unwrap_or_default()
-    });
-    groups.eq([8, 4, 4, 4, 12])
+    text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
+        && text.split('-').map(str::len).eq([8, 4, 4, 4, 12])
 }
 
 /// A token that was broken into lines, in one piece again.
