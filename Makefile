@@ -10,12 +10,13 @@ PEERS ?= target/peers
 # Which benchmarks; none is those that take ten minutes.
 BENCH ?=
 
-# What goes into the layer. BINARY is a program for x86_64 that was built elsewhere.
-POLICIES ?= policies
-SCHEMA   ?= schema
-BINARY   ?=
+# What goes into the layer and into the authorizer. BINARY is a program for x86_64 that was built elsewhere.
+POLICIES   ?= policies
+SCHEMA     ?= schema
+AUTHORIZER ?= examples/authorizer
+BINARY     ?=
 
-.PHONY: check fmt lint test client e2e lambda layer policies deny image-lint bench peers instructions
+.PHONY: check fmt lint test client e2e lambda layer authorizer policies deny image-lint bench peers instructions
 
 check: lint test policies
 
@@ -62,7 +63,7 @@ e2e:
 	npm ci --prefix tests/e2e --no-audit --no-fund --ignore-scripts
 	PALISADE_BIN=target/release/palisade AWS_PROGRAMS=$(AWS_PROGRAMS) $(VENV)/bin/pytest -q tests/e2e
 
-# The extension in a simulated Lambda environment: frozen, thawed, killed. Wants `openssl`.
+# The extension and the authorizer in a simulated Lambda environment: frozen, thawed, killed. Wants `openssl`.
 lambda:
 	$(if $(PALISADE_BIN),,$(CARGO) build --release)
 	cd tests/lambda && PALISADE_BIN=$(abspath $(or $(PALISADE_BIN),target/release/palisade)) \
@@ -72,6 +73,12 @@ lambda:
 layer:
 	$(if $(BINARY),,$(CARGO) build --release)
 	python3 layer/build.py --binary $(or $(BINARY),target/release/palisade) --policies $(POLICIES) --schema $(SCHEMA)
+
+# The Lambda authorizer as a function of its own, into target/layer: see docs/authorizer.md.
+authorizer:
+	$(if $(BINARY),,$(CARGO) build --release)
+	python3 layer/build.py --binary $(or $(BINARY),target/release/palisade) --policies $(POLICIES) --schema $(SCHEMA) \
+	  --authorizer $(AUTHORIZER)
 
 # Licences, sources and banned crates. Advisories come without a commit of ours: the workflow asks for them.
 deny:

@@ -1,4 +1,5 @@
-"""Builds the Lambda layer: `python3 layer/build.py`. The same files make the same bytes, wherever and whenever.
+"""Builds the Lambda layer: `python3 layer/build.py`; with `--authorizer` the function that is an authorizer. The same
+files make the same bytes, wherever and whenever.
 
 Wants `readelf` (binutils).
 """
@@ -37,32 +38,50 @@ def main() -> None:
     parser.add_argument("--policies", type=Path, default=ROOT / "policies", metavar="FOLDER")
     parser.add_argument("--schema", type=Path, default=ROOT / "schema", metavar="FILE|FOLDER")
     parser.add_argument("--config", type=Path, default=LAYER / "palisade/palisade.toml", metavar="FILE")
-    parser.add_argument(
-        "--into", type=Path, default=ROOT / "target/layer/palisade-layer-x86_64.zip", metavar="FILE"
-    )
+    parser.add_argument("--authorizer", type=Path, metavar="FOLDER", help="bootstrap, palisade.toml, routes.toml")
+    parser.add_argument("--into", type=Path, metavar="FILE")
     arguments = parser.parse_args()
+    what, contents = ("authorizer", of_authorizer) if arguments.authorizer else ("layer", of_layer)
+    into = arguments.into or ROOT / f"target/layer/palisade-{what}-x86_64.zip"
     try:
         runs_in_lambda(arguments.binary)
         files = dict(contents(arguments))
-        arguments.into.parent.mkdir(parents=True, exist_ok=True)
-        packed(files, arguments.into)
+        into.parent.mkdir(parents=True, exist_ok=True)
+        packed(files, into)
     except (Refused, OSError) as fault:
-        sys.exit(f"no layer: {fault}")
-    print(f"{arguments.into}: {arguments.into.stat().st_size / 1e6:.2f} MB")
+        sys.exit(f"no {what}: {fault}")
+    print(f"{into}: {into.stat().st_size / 1e6:.2f} MB")
 
 
-def contents(arguments: argparse.Namespace) -> Iterator[tuple[str, tuple[Path, int]]]:
-    """The files below /opt: which one each is, and its mode."""
+# The files of a zip: which one each is, and its mode.
+Contents = Iterator[tuple[str, tuple[Path, int]]]
+
+
+def of_layer(arguments: argparse.Namespace) -> Contents:
+    """What is below /opt."""
     yield "bin/palisade", (arguments.binary, PROGRAM)
     yield "extensions/palisade", (LAYER / "extensions/palisade", PROGRAM)
     yield "palisade/palisade.toml", (arguments.config, TEXT)
+    yield from what_decides(arguments, "palisade/")
+
+
+def of_authorizer(arguments: argparse.Namespace) -> Contents:
+    """What is below /var/task."""
+    yield "palisade", (arguments.binary, PROGRAM)
+    yield "bootstrap", (arguments.authorizer / "bootstrap", PROGRAM)
+    for name in ("palisade.toml", "routes.toml"):
+        yield name, (arguments.authorizer / name, TEXT)
+    yield from what_decides(arguments, "")
+
+
+def what_decides(arguments: argparse.Namespace, below: str) -> Contents:
     for name, given in (("policies", arguments.policies), ("schema", arguments.schema)):
         found = list(texts(given))
         if not found:
             raise Refused(f"`{given}` holds no files")
         for path in found:
-            below = path.name if given.is_file() else path.relative_to(given).as_posix()
-            yield f"palisade/{name}/{below}", (path, TEXT)
+            inside = path.name if given.is_file() else path.relative_to(given).as_posix()
+            yield f"{below}{name}/{inside}", (path, TEXT)
 
 
 def texts(given: Path) -> Iterator[Path]:

@@ -30,6 +30,7 @@ mod links;
 pub mod lint;
 pub mod live;
 mod memory;
+pub mod named;
 #[cfg(test)]
 mod oracle;
 mod outline;

@@ -19,12 +19,15 @@ mod fmt;
 mod gate;
 mod github;
 mod health;
+mod in_lambda;
 mod init;
+mod lambda_authorizer;
 mod lambda_extension;
 mod policy_files;
 mod progress;
 mod render;
 mod repository;
+mod route_map;
 mod serve;
 mod test;
 mod token;
@@ -46,6 +49,8 @@ enum Verb {
     Serve(Printing),
     /// Run it beside the handlers of a Lambda function; Lambda starts it, from a layer.
     LambdaExtension(Printing),
+    /// Answer for API Gateway whether a request may pass; Lambda starts it, as a function of its own.
+    LambdaAuthorizer(Printing),
     /// Run it on loopback with the shop, a token issuer of its own, and demo users.
     Dev(Printing),
     /// Start a policy repository; nothing that is there is overwritten.
@@ -119,6 +124,7 @@ pub fn run() -> ExitCode {
     let exit = match verb {
         Verb::Serve(_) => serve::run(&shell),
         Verb::LambdaExtension(_) => lambda_extension::run(&shell),
+        Verb::LambdaAuthorizer(_) => lambda_authorizer::run(&shell),
         Verb::Dev(_) => dev::run(&shell),
         Verb::Bundle(args) => bundle::run(&shell, &args),
         Verb::Check(args) => check::run(&shell, &args),
@@ -139,6 +145,7 @@ impl Verb {
         match self {
             Self::Serve(printing)
             | Self::LambdaExtension(printing)
+            | Self::LambdaAuthorizer(printing)
             | Self::Dev(printing)
             | Self::Token(printing)
             | Self::Health(printing) => printing.format,
@@ -158,6 +165,7 @@ impl Verb {
             Self::Test(args) => args.format == test::Format::Github,
             Self::Serve(_)
             | Self::LambdaExtension(_)
+            | Self::LambdaAuthorizer(_)
             | Self::Dev(_)
             | Self::Bundle(_)
             | Self::Init(_)

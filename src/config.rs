@@ -14,10 +14,11 @@ use crate::model::status::WeakSetting;
 use crate::model::{Finding, Limits};
 use crate::store::ConfigurationFile;
 use crate::telemetry::log;
-use crate::{audit, http, identity, store};
+use crate::{audit, gateway, http, identity, store};
 
 mod environment;
 mod place;
+pub mod routes;
 
 /// The file that is looked for where none is named.
 pub const DEFAULT_FILE: &str = "palisade.toml";
@@ -41,6 +42,8 @@ pub struct Config {
     pub check: lint::Config,
     /// The decision log.
     pub audit: audit::Config,
+    /// The Lambda authorizer of API Gateway, where there is one.
+    pub authorizer: Option<gateway::Config>,
     /// The bounds on what others send and write.
     pub limits: Limits,
     /// The program log.
@@ -187,7 +190,9 @@ impl Config {
         let policies = &mut self.policies;
         let paths = [&mut policies.dir, &mut policies.schema, &mut self.audit.path].into_iter();
         let keys = self.issuers.iter_mut().filter_map(|issuer| issuer.jwks_file.as_mut());
-        for path in paths.chain(policies.entities.as_mut()).chain(policies.tests.as_mut()).chain(keys) {
+        let routes = self.authorizer.as_mut().map(|authorizer| &mut authorizer.routes);
+        let optional = policies.entities.as_mut().into_iter().chain(policies.tests.as_mut()).chain(routes);
+        for path in paths.chain(optional).chain(keys) {
             *path = base.join(&*path);
         }
         if let Some(copy) = policies.bundle.as_mut().and_then(|bundle| bundle.copy.as_mut()) {

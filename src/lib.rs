@@ -4,11 +4,13 @@
 
 // ---- core: no files, no sockets, no clock ----
 pub mod cedar;
+pub mod gateway;
 pub mod impact;
 pub mod model;
 pub mod suite;
 // ---- shell: each file touches one part of the world ----
 pub mod audit;
+pub mod authorizer;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -67,7 +67,8 @@ impl<'a> Case<'a> {
         let action = snapshot.schema.action(&question.action)?;
         let resource_type = snapshot.schema.entity_type(&question.resource.type_name)?;
         let resource = resource_type.entity(&question.resource.id)?;
-        applies(action, principal, resource_type)?;
+        check_resource(action, resource_type)?;
+        check_principal(action, principal)?;
 
         let checker = Checker::new(&snapshot.schema, Form::Plain);
         let mut intake = Intake { snapshot, principal, checker };
@@ -319,24 +320,29 @@ pub(super) fn wants_now(action: &Action) -> bool {
     action.context.0.get("now").is_some_and(|now| now.ty == Type::Extension(Extension::Datetime))
 }
 
-fn applies(action: &Action, principal: &Principal, resource: &EntityType) -> Result<(), Refusal> {
-    if !action.resources.contains(&resource.name) {
-        return Err(Refusal::mismatch(format!(
-            "`{}` does not apply to resources of type `{}`, but to {}",
-            action.name,
-            resource.name,
-            list(action.resources.iter())
-        )));
+/// Whether an action applies to resources of this type.
+pub(super) fn check_resource(action: &Action, resource: &EntityType) -> Result<(), Refusal> {
+    if action.resources.contains(&resource.name) {
+        return Ok(());
     }
-    if !action.principals.contains(principal.uid.type_name()) {
-        return Err(Refusal::mismatch(format!(
-            "`{}` does not apply to principals of type `{}`, but to {}",
-            action.name,
-            principal.uid.type_name(),
-            list(action.principals.iter())
-        )));
+    Err(Refusal::mismatch(format!(
+        "`{}` does not apply to resources of type `{}`, but to {}",
+        action.name,
+        resource.name,
+        list(action.resources.iter())
+    )))
+}
+
+fn check_principal(action: &Action, principal: &Principal) -> Result<(), Refusal> {
+    if action.principals.contains(principal.uid.type_name()) {
+        return Ok(());
     }
-    Ok(())
+    Err(Refusal::mismatch(format!(
+        "`{}` does not apply to principals of type `{}`, but to {}",
+        action.name,
+        principal.uid.type_name(),
+        list(action.principals.iter())
+    )))
 }
 
 fn list(names: impl Iterator<Item = impl ToString>) -> String {

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::render::{self, Texts, plain};
 use super::repository::Repository;
-use super::{Exit, Shell, files, policy_files, progress};
+use super::{Exit, Shell, files, policy_files, progress, route_map};
 use crate::cedar::lint::{self, Checked, Mended, Project};
 use crate::cedar::{Compiler, Sources};
 use crate::config::{Config, Configuration, DEFAULT_FILE};
@@ -93,12 +93,16 @@ fn check(configuration: &Configuration, args: &Args) -> Exit {
         Err(exit) => return exit,
     };
     checked.findings.extend(files(configuration).missing_ungated());
+    let (_, found) = route_map::judged(configuration, checked.snapshot.as_deref());
+    checked.findings.extend(found);
+    let texts = || {
+        Texts::of(&sources, configuration).and(route_map::text(configuration).and_then(Result::ok).as_slice())
+    };
     match args.format {
         Format::Json => json(&checked),
-        Format::Text => text(&checked, &Texts::of(&sources, configuration)),
+        Format::Text => text(&checked, &texts()),
         Format::Sarif => {
-            let texts = Texts::of(&sources, configuration);
-            render::json(&sarif::log(&checked, &texts, &Repository::around(&configuration.base)));
+            render::json(&sarif::log(&checked, &texts(), &Repository::around(&configuration.base)));
         }
         Format::Github => annotations::print(&checked, &Repository::around(&configuration.base)),
     }

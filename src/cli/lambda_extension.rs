@@ -1,24 +1,16 @@
 //! `palisade lambda-extension`: the service beside the handlers of a Lambda function, which Lambda starts,
 //! freezes between invocations, and ends.
 
-use std::fmt;
 use std::time::Duration;
 
-use tokio::runtime::Builder;
 use tokio::sync::{OnceCell, watch};
 use tokio::time::timeout;
 
+use super::in_lambda::{FIRST_KEYS, address, said, tell};
 use super::serve::{self, Patience, Refused, RefusedBy, Service};
 use super::{Exit, Shell};
 use crate::lambda::extension::{ApiFault, Extensions, Failure, Registered};
 use crate::model::status::KeyStatus;
-
-/// Where Lambda tells the address of its APIs.
-const API: &str = "AWS_LAMBDA_RUNTIME_API";
-
-/// How long the start waits for the first keys, of the ten seconds that Lambda gives it. Without them it is
-/// ready as well: requests are answered with 503, and fetch them.
-const FIRST_KEYS: Duration = Duration::from_secs(3);
 
 /// Lambda kills whatever has not ended two seconds after it was told to. No handler runs any more by then.
 const PATIENCE: Patience = Patience {
@@ -29,10 +21,11 @@ const PATIENCE: Patience = Patience {
 };
 
 pub(super) fn run(shell: &Shell) -> Exit {
-    let Some(authority) = shell.environment.get(API) else {
-        let help = "Lambda starts this verb, from a layer; elsewhere it is `palisade serve`";
-        return serve::failed(&format!("`{API}` is not set: this is no Lambda function"), Some(help));
-    };
+    let authority =
+        match address(shell, "Lambda starts this verb, from a layer; elsewhere it is `palisade serve`") {
+            Ok(authority) => authority,
+            Err(exit) => return exit,
+        };
     let api = match Extensions::at(authority) {
         Ok(api) => api,
         Err(fault) => return serve::failed(&fault, None),
@@ -91,20 +84,9 @@ fn give_up(api: &Extensions, refused: &Refused) -> Exit {
         RefusedBy::Policies => Failure::PoliciesInvalid,
         RefusedBy::Machine => Failure::StartFailed,
     };
-    let told = async {
+    tell(async {
         let registered = api.register().await?;
         registered.init_failed(failure, &refused.reason).await
-    };
-    match Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => said(runtime.block_on(told)),
-        Err(error) => said(Err(error)),
-    }
+    });
     Exit::Failed
-}
-
-/// What Lambda could not be told stands in its log all the same.
-fn said<E: fmt::Display>(told: Result<(), E>) {
-    if let Err(fault) = told {
-        serve::failed(&format!("Lambda could not be told: {fault}"), None);
-    }
 }

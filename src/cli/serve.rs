@@ -99,13 +99,7 @@ pub(super) fn run(shell: &Shell) -> Exit {
 
 /// The service as the settings say.
 pub(super) fn start(shell: &Shell) -> Result<(Runtime, Service), Refused> {
-    let configuration = shell.settings().map_err(|fault| {
-        shell.complain(&fault);
-        Refused { by: RefusedBy::Settings, reason: fault.to_string() }
-    })?;
-    configuration
-        .check_for_serving()
-        .map_err(|finding| configuration_fault(shell, &configuration, &finding))?;
+    let configuration = configuration(shell)?;
     let (runtime, clock, metrics) = prepare(&configuration)?;
     let policies = load(shell, &configuration, &runtime, &clock, &metrics)?;
     let config = &configuration.config;
@@ -114,6 +108,18 @@ pub(super) fn start(shell: &Shell) -> Result<(Runtime, Service), Refused> {
     let further = Router::new();
     let service = Service::open(Parts { configuration, policies, verifier, clock, metrics, further })?;
     Ok((runtime, service))
+}
+
+/// The settings, where they are complete and safe.
+pub(super) fn configuration(shell: &Shell) -> Result<Configuration, Refused> {
+    let configuration = shell.settings().map_err(|fault| {
+        shell.complain(&fault);
+        Refused { by: RefusedBy::Settings, reason: fault.to_string() }
+    })?;
+    configuration
+        .check_for_serving()
+        .map_err(|finding| configuration_fault(shell, &configuration, &finding))?;
+    Ok(configuration)
 }
 
 /// The program log, the runtime, and the clocks.
@@ -135,7 +141,11 @@ pub(super) fn prepare(configuration: &Configuration) -> Result<(Runtime, Clock, 
 }
 
 /// A complaint about the settings, at its line.
-fn configuration_fault(shell: &Shell, configuration: &Configuration, finding: &Finding) -> Refused {
+pub(super) fn configuration_fault(
+    shell: &Shell,
+    configuration: &Configuration,
+    finding: &Finding,
+) -> Refused {
     let text = configuration.file.as_ref().map(|file| file.text.to_string()).unwrap_or_default();
     render::fault(finding, &text, shell.format);
     Refused { by: RefusedBy::Settings, reason: finding.to_string() }

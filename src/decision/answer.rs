@@ -88,6 +88,11 @@ impl Answer {
     pub fn decision(&self) -> Decision {
         self.judgement.decision
     }
+
+    /// Why.
+    pub fn reason(&self) -> Reason {
+        self.judgement.reason
+    }
 }
 
 impl BatchAnswer {

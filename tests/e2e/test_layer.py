@@ -60,6 +60,15 @@ def test_other_policies_take_the_place_of_the_shops(tmp_path: Path) -> None:
     assert decides == ["palisade/policies/one.cedar", "palisade/schema/shop.cedarschema"]
 
 
+def test_the_authorizer_is_packed_as_a_function_of_its_own(tmp_path: Path) -> None:
+    example = ROOT / "examples/authorizer"
+    with zipfile.ZipFile(build(tmp_path / "f.zip", "--authorizer", example)) as function:
+        modes = {entry.filename: entry.external_attr >> 16 & 0o777 for entry in function.infolist()}
+        assert function.read("routes.toml") == (example / "routes.toml").read_bytes()
+    assert {name for name, mode in modes.items() if mode == 0o755} == {"palisade", "bootstrap"}
+    assert {"palisade.toml", "policies/product.cedar", "schema/shop.cedarschema"} <= modes.keys()
+
+
 def test_a_program_that_lambdas_glibc_is_too_old_for_makes_no_layer(tmp_path: Path) -> None:
     source, program = tmp_path / "newer.c", tmp_path / "newer"
     # `arc4random` came with glibc 2.36.

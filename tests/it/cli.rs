@@ -532,7 +532,7 @@ fn a_key_that_palisade_does_not_know_is_shown_at_its_line() {
     --- stderr
     configuration
 
-      × unknown key `policis`, expected one of `namespace`, `server`, `policies`, `issuers`, `check`, `audit`, `limits`, `log`
+      × unknown key `policis`, expected one of `namespace`, `server`, `policies`, `issuers`, `check`, `audit`, `authorizer`, `limits`, `log`
         ╭─[<folder>/palisade.toml:17:2]
      16 │ machine_type = "Machine"
      17 │ [policis]
@@ -565,7 +565,7 @@ fn no_verb_is_told_which_there_are() {
 
     --- stderr
     error: 'palisade' requires a subcommand but one was not provided
-      [subcommands: serve, lambda-extension, dev, init, check, test, diff, bundle, fmt, decide, token, health, help]
+      [subcommands: serve, lambda-extension, lambda-authorizer, dev, init, check, test, diff, bundle, fmt, decide, token, health, help]
 
     Usage: palisade [OPTIONS] <COMMAND>
 

@@ -201,6 +201,7 @@ fn the_links_of_the_pages_lead_somewhere() {
         "docs/policies.md",
         "docs/lint.md",
         "docs/performance.md",
+        "docs/authorizer.md",
         "ARCHITECTURE.md",
         "CONTRIBUTING.md",
         "clients/node/README.md",

@@ -16,23 +16,23 @@ use tokio::time::timeout;
 
 use crate::harness::{PATIENCE, Service, Setup, update};
 
-/// The Extensions API, each of whose calls a test answers itself.
-struct Lambda {
-    address: SocketAddr,
+/// The APIs of an environment, each of whose calls a test answers itself.
+pub(crate) struct Lambda {
+    pub(crate) address: SocketAddr,
     calls: mpsc::UnboundedReceiver<Call>,
 }
 
 /// A call that waits for its answer.
-struct Call {
+pub(crate) struct Call {
     /// `POST register`
-    line: String,
-    headers: HeaderMap,
-    body: Value,
+    pub(crate) line: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
     answer: oneshot::Sender<Response>,
 }
 
 impl Lambda {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (sender, calls) = mpsc::unbounded_channel();
@@ -42,10 +42,15 @@ impl Lambda {
     }
 
     /// The next call, which must be this one.
-    async fn call(&mut self, line: &str) -> Call {
-        let call = timeout(PATIENCE, self.calls.recv()).await.expect("no call came").unwrap();
+    pub(crate) async fn call(&mut self, line: &str) -> Call {
+        let call = self.next().await;
         assert_eq!(call.line, line, "{}", call.body);
         call
+    }
+
+    /// The next call, whatever it is.
+    pub(crate) async fn next(&mut self) -> Call {
+        timeout(PATIENCE, self.calls.recv()).await.expect("no call came").unwrap()
     }
 
     /// Accepts the extension, and gives its next call.
@@ -85,7 +90,8 @@ impl Lambda {
 }
 
 async fn take(State(calls): State<mpsc::UnboundedSender<Call>>, request: Request) -> Response {
-    let path = request.uri().path().strip_prefix("/2020-01-01/extension/").unwrap_or("?");
+    let apis = ["/2020-01-01/extension/", "/2018-06-01/runtime/"];
+    let path = apis.iter().find_map(|api| request.uri().path().strip_prefix(api)).unwrap_or("?");
     let line = format!("{} {path}", request.method());
     let headers = request.headers().clone();
     let body = to_bytes(request.into_body(), 100_000).await.unwrap();
@@ -96,11 +102,11 @@ async fn take(State(calls): State<mpsc::UnboundedSender<Call>>, request: Request
 }
 
 impl Call {
-    fn answer<const N: usize>(self, headers: [(&'static str, &'static str); N], body: Value) {
+    pub(crate) fn answer<const N: usize>(self, headers: [(&'static str, &'static str); N], body: Value) {
         let _it_is_gone = self.answer.send((headers, body.to_string()).into_response());
     }
 
-    fn accept(self) {
+    pub(crate) fn accept(self) {
         let _it_is_gone = self.answer.send(StatusCode::ACCEPTED.into_response());
     }
 

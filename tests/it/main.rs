@@ -57,6 +57,8 @@ mod hostile;
 #[cfg(test)]
 mod image;
 #[cfg(test)]
+mod lambda_authorizer;
+#[cfg(test)]
 mod lambda_extension;
 #[cfg(test)]
 mod lifecycle;

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use palisade::config::{Config, Configuration, Environment};
 use palisade::identity::issuer::{Cognito, TokenIssuer};
 use palisade::model::{Limits, Timestamp};
-use palisade::{audit, http, identity, store, telemetry};
+use palisade::{audit, gateway, http, identity, store, telemetry};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -144,7 +144,8 @@ async fn a_user_pool_is_served_as_the_readme_writes_it() {
 fn the_configuration_table_has_every_key_with_its_default() {
     let rows = rows("Configuration");
     let mut listed: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
-    let (mut tables, mut issuer, mut bundle) = (BTreeMap::new(), String::new(), String::new());
+    let (mut tables, mut issuer) = (BTreeMap::new(), String::new());
+    let (mut bundle, mut authorizer) = (String::new(), String::new());
     for (key, default) in &rows {
         let (table, name) = key.rsplit_once('.').unwrap_or(("", key));
         listed.entry(table).or_default().insert(name.to_owned());
@@ -157,6 +158,8 @@ fn the_configuration_table_has_every_key_with_its_default() {
         match table {
             "issuers" => issuer += &line,
             "policies.bundle" => bundle += &line,
+            // There is none unless it is written.
+            "authorizer" => authorizer += &line,
             _ => *tables.entry(table).or_insert_with(|| format!("[{table}]\n")) += &line,
         }
     }
@@ -167,11 +170,17 @@ fn the_configuration_table_has_every_key_with_its_default() {
     let url = "url = \"s3://bucket/key\"\n".to_owned();
     let bundled = |text: &str| toml::from_str::<store::bundle::Config>(text).unwrap();
     assert_eq!(bundled(&(url.clone() + &bundle)), bundled(&url));
+    let without_defaults = "answer = \"iam\"\n";
+    assert_eq!(
+        toml::from_str::<gateway::Config>(&format!("{without_defaults}{authorizer}")).unwrap(),
+        toml::from_str::<gateway::Config>(without_defaults).unwrap()
+    );
 
     assert_eq!(listed["server"], keys::<http::Config>());
     assert_eq!(listed["policies"], keys::<store::Config>());
     assert_eq!(listed["policies.bundle"], keys::<store::bundle::Config>());
     assert_eq!(listed["issuers"], keys::<identity::Config>());
+    assert_eq!(listed["authorizer"], keys::<gateway::Config>());
     assert_eq!(listed["audit"], keys::<audit::Config>());
     assert_eq!(listed["log"], keys::<telemetry::log::Config>());
     assert_eq!(listed["limits"], keys::<Limits>());

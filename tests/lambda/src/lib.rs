@@ -36,7 +36,7 @@ pub struct Environment {
 impl Environment {
     /// Starts the extension with the layer's settings, and waits until Lambda may invoke the function.
     pub async fn start(pool: &Pool, variables: &[(&str, &str)]) -> Self {
-        let folder = layer();
+        let folder = unpacked("layer/palisade", &["palisade.toml"]);
         std::fs::write(folder.path().join("jwks.json"), pool.jwks()).unwrap();
         let simulator = Simulator::builder()
             .function_name("updateProduct")
@@ -105,11 +105,13 @@ impl Environment {
     }
 }
 
-/// What the layer holds, beside the program: its settings, and the shop's policies and schema.
-fn layer() -> tempfile::TempDir {
+/// What Lambda unpacks, beside the program: these files of a folder of the tree, and the shop's policies and schema.
+pub fn unpacked(from: &str, files: &[&str]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    std::fs::copy(root.join("layer/palisade/palisade.toml"), folder.path().join("palisade.toml")).unwrap();
+    for name in files {
+        std::fs::copy(root.join(from).join(name), folder.path().join(name)).unwrap();
+    }
     for name in ["policies", "schema"] {
         std::fs::create_dir(folder.path().join(name)).unwrap();
         for entry in std::fs::read_dir(root.join(name)).unwrap() {

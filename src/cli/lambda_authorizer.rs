@@ -1,0 +1,126 @@
+//! `palisade lambda-authorizer`: the function that API Gateway asks before it lets a request pass. Lambda
+//! starts it, sends it one event after the other, and freezes it in between.
+
+use tokio::runtime::Runtime as Tokio;
+use tokio::time::timeout;
+
+use super::in_lambda::{FIRST_KEYS, address, said, tell};
+use super::serve::{self, Policies, Refused, RefusedBy};
+use super::{Exit, Shell, route_map};
+use crate::audit::Log;
+use crate::authorizer::{Authorizer, Unanswered};
+use crate::cedar::Snapshot;
+use crate::config::Configuration;
+use crate::decision::Decider;
+use crate::gateway;
+use crate::identity::Verifier;
+use crate::lambda::runtime::{Failure, Invocation, Runtime};
+use crate::model::Finding;
+
+pub(super) fn run(shell: &Shell) -> Exit {
+    let how = "Lambda starts this verb, as the `bootstrap` of a function: see docs/authorizer.md";
+    let authority = match address(shell, how) {
+        Ok(authority) => authority,
+        Err(exit) => return exit,
+    };
+    let api = match Runtime::at(authority) {
+        Ok(api) => api,
+        Err(fault) => return serve::failed(&fault, None),
+    };
+    match start(shell) {
+        Ok((tokio, authorizer)) => serve::failed(&tokio.block_on(live(api, authorizer)), None),
+        Err(refused) => give_up(&api, &refused),
+    }
+}
+
+/// The authorizer as the settings say.
+fn start(shell: &Shell) -> Result<(Tokio, Authorizer), Refused> {
+    let configuration = serve::configuration(shell)?;
+    let Some(gateway::Config { answer: form, .. }) = configuration.config.authorizer else {
+        let fault =
+            configuration.fault("authorizer", "there is no `[authorizer]`, so no event can be answered");
+        let help = "write `[authorizer]` with `answer = \"simple\"` or `answer = \"iam\"`";
+        return Err(serve::configuration_fault(shell, &configuration, &fault.help(help)));
+    };
+    let (tokio, clock, metrics) = serve::prepare(&configuration)?;
+    let Policies { snapshots, .. } = serve::load(shell, &configuration, &clock, &metrics)?;
+    let routes = routes(&configuration, &snapshots.current())?;
+    let config = configuration.config;
+    let verifier = Verifier::new(&config.issuers, &config.limits, clock.clone(), &metrics)
+        .map_err(|error| Refused::by_the_machine(&error, None))?;
+    let log = Log::open(&config.audit, metrics.clone())
+        .map_err(|error| Refused::by_the_machine(&error, Some("mend `[audit]` of palisade.toml")))?;
+    let decider = Decider { snapshots, log, clock, metrics };
+    Ok((tokio, Authorizer { verifier, decider, routes, form, limits: config.limits }))
+}
+
+/// The route map, where each of its questions can be asked.
+fn routes(configuration: &Configuration, snapshot: &Snapshot) -> Result<gateway::RouteMap, Refused> {
+    let (map, findings) = route_map::judged(configuration, Some(snapshot));
+    route_map::print(&findings, configuration);
+    match (map, findings.into_iter().find(Finding::is_error)) {
+        (Some(map), None) => Ok(map),
+        (_, found) => {
+            let first = found.map_or_else(String::new, |first| format!("; the first: {first}"));
+            Err(Refused { by: RefusedBy::Settings, reason: format!("the route map cannot serve{first}") })
+        }
+    }
+}
+
+/// Answers events for as long as the environment is there, and says what else has ended that.
+async fn live(api: Runtime, authorizer: Authorizer) -> String {
+    if timeout(FIRST_KEYS, authorizer.verifier.first_fetch()).await.is_err() {
+        tracing::warn!("ready without keys: they are fetched at the first event");
+    }
+    let keys = authorizer.verifier.clone();
+    tokio::spawn(async move { keys.run(std::future::pending()).await });
+    tracing::info!("ready");
+    // On a thread whose stack carries every evaluation, unlike the one that the process began with.
+    let answering = tokio::spawn(async move {
+        loop {
+            match api.next().await {
+                Ok(invocation) => answer(&authorizer, &invocation).await,
+                Err(fault) => return fault.to_string(),
+            }
+        }
+    });
+    answering.await.unwrap_or_else(|panicked| panicked.to_string())
+}
+
+async fn answer(authorizer: &Authorizer, invocation: &Invocation) {
+    let told = match authorizer.answer(&invocation.event, &invocation.request_id).await {
+        Ok(answer) => invocation.answer(answer).await,
+        Err(unanswered) => {
+            let (request_id, message) = (invocation.request_id.as_str(), unanswered.to_string());
+            if !matches!(unanswered, Unanswered::Unauthorized) {
+                tracing::error!(request_id, cause = message, "not answered");
+            }
+            invocation.fail(&Failure { kind: kind(&unanswered), message }).await
+        }
+    };
+    said(told);
+}
+
+/// What Lambda's log and metrics call it.
+const fn kind(unanswered: &Unanswered) -> &'static str {
+    match unanswered {
+        Unanswered::Unauthorized => "Unauthorized",
+        Unanswered::Event(_) => "Authorizer.EventInvalid",
+        Unanswered::Form(_) | Unanswered::Map(_) => "Authorizer.ConfigInvalid",
+        Unanswered::Keys(_) => "Authorizer.KeysUnavailable",
+        Unanswered::Unrecorded(_) => "Authorizer.AuditUnavailable",
+        Unanswered::Timeout(_) => "Authorizer.Timeout",
+        Unanswered::Answer(_) => "Authorizer.Internal",
+    }
+}
+
+/// Tells Lambda why there is no authorizer.
+fn give_up(api: &Runtime, refused: &Refused) -> Exit {
+    let kind = match refused.by {
+        RefusedBy::Settings => "Authorizer.ConfigInvalid",
+        RefusedBy::Policies => "Authorizer.PoliciesInvalid",
+        RefusedBy::Machine => "Authorizer.StartFailed",
+    };
+    tell(api.init_failed(&Failure { kind, message: refused.reason.clone() }));
+    Exit::Failed
+}
