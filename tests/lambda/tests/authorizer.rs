@@ -44,7 +44,8 @@ async fn ask(simulator: &Simulator, token: &str) -> String {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
+// On one thread: a wait of the simulator misses what another does between its look and its sleep.
+#[tokio::test]
 async fn events_are_answered_and_failed_before_and_after_a_freeze() {
     let pool = Pool::with_key("k-1");
     let folder = unpacked("examples/authorizer", &["bootstrap", "palisade.toml", "routes.toml"]);
