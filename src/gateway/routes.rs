@@ -176,16 +176,18 @@ impl RouteMap {
                 Origin::Parameter(name) => given(name),
                 Origin::Query(name) => asked.query(name).map_err(|_| Unasked::SeveralValues(name.clone()))?,
             };
-            context.extend(value.map(|value| (member.clone(), Value::String(value))));
+            if let Some(value) = value {
+                context.insert(member.as_str().into(), Value::String(value.into()));
+            }
         }
         let resource = EntityDescription {
-            type_name: route.type_name.clone(),
-            id,
+            type_name: route.type_name.as_str().into(),
+            id: id.into(),
             attributes: None,
             parents: None,
             tags: None,
         };
-        Ok(Question { action: route.action.clone(), resource, context, entities: Vec::new() })
+        Ok(Question { action: route.action.as_str().into(), resource, context, entities: Vec::new() })
     }
 }
 

@@ -108,7 +108,7 @@ fn a_rest_api_may_show_the_handler_an_id_that_is_encoded_still() {
             "methodArn": format!("arn:aws:execute-api:r:1:api/dev/GET{path}"), "pathParameters": {"id": id},
         });
         let asked = Event::parse(event.to_string().as_bytes()).unwrap().asked.unwrap();
-        shop().question(&asked).map(|question| question.resource.id)
+        shop().question(&asked).map(|question| question.resource.id.to_string())
     };
     assert_eq!(asked("p%40"), Ok("p@".to_owned()));
     assert_eq!(asked("p@"), Ok("p@".to_owned()));
