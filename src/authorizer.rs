@@ -41,6 +41,9 @@ pub enum Unanswered {
     /// API Gateway would not understand the answer.
     #[error(transparent)]
     Form(#[from] Misfit),
+    /// There are no policies, or they are too old.
+    #[error("there is nothing to decide by: {0}")]
+    Policies(String),
     /// No keys can be had to verify the token with.
     #[error("the token cannot be verified: {0}")]
     Keys(TokenError),

@@ -1,6 +1,8 @@
 //! `palisade lambda-authorizer`: the function that API Gateway asks before it lets a request pass. Lambda
 //! starts it, sends it one event after the other, and freezes it in between.
 
+use std::sync::OnceLock;
+
 use tokio::runtime::Runtime as Tokio;
 use tokio::time::timeout;
 
@@ -9,13 +11,21 @@ use super::serve::{self, Policies, Refused, RefusedBy};
 use super::{Exit, Shell, route_map};
 use crate::audit::Log;
 use crate::authorizer::{Authorizer, Unanswered};
-use crate::cedar::Snapshot;
+use crate::cedar::{Snapshot, Snapshots};
 use crate::config::Configuration;
 use crate::decision::Decider;
 use crate::gateway;
 use crate::identity::Verifier;
 use crate::lambda::runtime::{Failure, Invocation, Runtime};
 use crate::model::Finding;
+
+/// The authorizer, as soon as there are policies to decide by.
+struct Attended {
+    policies: Policies,
+    verifier: Verifier,
+    open: Box<dyn Fn(Snapshots) -> Authorizer + Send + Sync>,
+    opened: OnceLock<Authorizer>,
+}
 
 pub(super) fn run(shell: &Shell) -> Exit {
     let how = "Lambda starts this verb, as the `bootstrap` of a function: see docs/authorizer.md";
@@ -28,13 +38,13 @@ pub(super) fn run(shell: &Shell) -> Exit {
         Err(fault) => return serve::failed(&fault, None),
     };
     match start(shell) {
-        Ok((tokio, authorizer)) => serve::failed(&tokio.block_on(live(api, authorizer)), None),
+        Ok((tokio, attended)) => serve::failed(&tokio.block_on(live(api, attended)), None),
         Err(refused) => give_up(&api, &refused),
     }
 }
 
 /// The authorizer as the settings say.
-fn start(shell: &Shell) -> Result<(Tokio, Authorizer), Refused> {
+fn start(shell: &Shell) -> Result<(Tokio, Attended), Refused> {
     let configuration = serve::configuration(shell)?;
     let Some(gateway::Config { answer: form, .. }) = configuration.config.authorizer else {
         let fault =
@@ -43,20 +53,27 @@ fn start(shell: &Shell) -> Result<(Tokio, Authorizer), Refused> {
         return Err(serve::configuration_fault(shell, &configuration, &fault.help(help)));
     };
     let (tokio, clock, metrics) = serve::prepare(&configuration)?;
-    let Policies { snapshots, .. } = serve::load(shell, &configuration, &clock, &metrics)?;
-    let routes = routes(&configuration, &snapshots.current())?;
+    let policies = serve::load(shell, &configuration, &tokio, &clock, &metrics)?;
+    let routes = routes(&configuration, policies.on_disk().as_deref())?;
     let config = configuration.config;
     let verifier = Verifier::new(&config.issuers, &config.limits, clock.clone(), &metrics)
         .map_err(|error| Refused::by_the_machine(&error, None))?;
     let log = Log::open(&config.audit, metrics.clone())
         .map_err(|error| Refused::by_the_machine(&error, Some("mend `[audit]` of palisade.toml")))?;
-    let decider = Decider { snapshots, log, clock, metrics };
-    Ok((tokio, Authorizer { verifier, decider, routes, form, limits: config.limits }))
+    let (judges, limits) = (verifier.clone(), config.limits);
+    let open = move |snapshots| {
+        let (log, clock, metrics) = (log.clone(), clock.clone(), metrics.clone());
+        let decider = Decider { snapshots, log, clock, metrics };
+        let (verifier, routes, limits) = (judges.clone(), routes.clone(), limits.clone());
+        Authorizer { verifier, decider, routes, form, limits }
+    };
+    Ok((tokio, Attended { policies, verifier, open: Box::new(open), opened: OnceLock::new() }))
 }
 
-/// The route map, where each of its questions can be asked.
-fn routes(configuration: &Configuration, snapshot: &Snapshot) -> Result<gateway::RouteMap, Refused> {
-    let (map, findings) = route_map::judged(configuration, Some(snapshot));
+/// The route map, where each of its questions can be asked. Policies of a bundle may come later and change:
+/// what cannot be asked under them is not answered, and `palisade check` says so before.
+fn routes(configuration: &Configuration, on_disk: Option<&Snapshot>) -> Result<gateway::RouteMap, Refused> {
+    let (map, findings) = route_map::judged(configuration, on_disk);
     route_map::print(&findings, configuration);
     match (map, findings.into_iter().find(Finding::is_error)) {
         (Some(map), None) => Ok(map),
@@ -68,18 +85,18 @@ fn routes(configuration: &Configuration, snapshot: &Snapshot) -> Result<gateway:
 }
 
 /// Answers events for as long as the environment is there, and says what else has ended that.
-async fn live(api: Runtime, authorizer: Authorizer) -> String {
-    if timeout(FIRST_KEYS, authorizer.verifier.first_fetch()).await.is_err() {
+async fn live(api: Runtime, attended: Attended) -> String {
+    if timeout(FIRST_KEYS, attended.verifier.first_fetch()).await.is_err() {
         tracing::warn!("ready without keys: they are fetched at the first event");
     }
-    let keys = authorizer.verifier.clone();
+    let keys = attended.verifier.clone();
     tokio::spawn(async move { keys.run(std::future::pending()).await });
     tracing::info!("ready");
     // On a thread whose stack carries every evaluation, unlike the one that the process began with.
     let answering = tokio::spawn(async move {
         loop {
             match api.next().await {
-                Ok(invocation) => answer(&authorizer, &invocation).await,
+                Ok(invocation) => answer(&attended, &invocation).await,
                 Err(fault) => return fault.to_string(),
             }
         }
@@ -87,8 +104,15 @@ async fn live(api: Runtime, authorizer: Authorizer) -> String {
     answering.await.unwrap_or_else(|panicked| panicked.to_string())
 }
 
-async fn answer(authorizer: &Authorizer, invocation: &Invocation) {
-    let told = match authorizer.answer(&invocation.event, &invocation.request_id).await {
+impl Attended {
+    async fn answer(&self, event: &[u8], request_id: &str) -> Result<String, Unanswered> {
+        let snapshots = self.policies.fresh().await.map_err(|why| Unanswered::Policies(why.to_string()))?;
+        self.opened.get_or_init(|| (self.open)(snapshots)).answer(event, request_id).await
+    }
+}
+
+async fn answer(attended: &Attended, invocation: &Invocation) {
+    let told = match attended.answer(&invocation.event, &invocation.request_id).await {
         Ok(answer) => invocation.answer(answer).await,
         Err(unanswered) => {
             let (request_id, message) = (invocation.request_id.as_str(), unanswered.to_string());
@@ -107,6 +131,7 @@ const fn kind(unanswered: &Unanswered) -> &'static str {
         Unanswered::Unauthorized => "Unauthorized",
         Unanswered::Event(_) => "Authorizer.EventInvalid",
         Unanswered::Form(_) | Unanswered::Map(_) => "Authorizer.ConfigInvalid",
+        Unanswered::Policies(_) => "Authorizer.NotReady",
         Unanswered::Keys(_) => "Authorizer.KeysUnavailable",
         Unanswered::Unrecorded(_) => "Authorizer.AuditUnavailable",
         Unanswered::Timeout(_) => "Authorizer.Timeout",

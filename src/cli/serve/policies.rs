@@ -8,12 +8,12 @@ use tokio::sync::{Notify, watch};
 use super::super::render::{self, Texts};
 use super::super::{Shell, files, gate, progress};
 use super::{Refused, RefusedBy, configuration_fault};
-use crate::cedar::{Compiler, Snapshots};
+use crate::cedar::{Compiler, Snapshot, Snapshots};
 use crate::clock::Clock;
 use crate::config::Configuration;
 use crate::http::{Api, Closed, Door};
 use crate::model::status::PolicyStatus;
-use crate::store::{FetchedPolicies, Loaded, Reloads};
+use crate::store::{FetchedPolicies, Loaded, NotReady, Reloads};
 use crate::telemetry::Metrics;
 
 /// Where policies come from.
@@ -85,6 +85,25 @@ impl Policies {
         match self {
             Self::OnDisk { status, .. } => status.clone(),
             Self::Fetched(fetched) => fetched.status(),
+        }
+    }
+
+    /// What is in force now and comes from disk.
+    pub(in crate::cli) fn on_disk(&self) -> Option<Arc<Snapshot>> {
+        match self {
+            Self::OnDisk { snapshots, .. } => Some(snapshots.current()),
+            Self::Fetched(_) => None,
+        }
+    }
+
+    /// What can be decided by now.
+    ///
+    /// # Errors
+    /// There is nothing, or it is too old.
+    pub(in crate::cli) async fn fresh(&self) -> Result<Snapshots, NotReady> {
+        match self {
+            Self::OnDisk { snapshots, .. } => Ok(snapshots.clone()),
+            Self::Fetched(fetched) => fetched.fresh().await,
         }
     }
 
