@@ -20,6 +20,10 @@ fn compiled_in() -> BTreeSet<String> {
                 waiting.push(path);
                 continue;
             }
+            // The image compiles no tests.
+            if path.ends_with("tests.rs") {
+                continue;
+            }
             let text = std::fs::read_to_string(&path).unwrap();
             for included in text.split("include_str!(\"").skip(1).filter_map(|rest| rest.split('"').next()) {
                 let file = path.parent().unwrap().join(included).canonicalize().unwrap();
