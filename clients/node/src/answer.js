@@ -35,13 +35,22 @@ export const unauthenticated = (code, challenge = "Bearer") => ({
 
 function read({ status, headers, text }, decide) {
   const type = headers["content-type"]?.split(";")[0].trim().toLowerCase();
-  if (status === 200 && type === "application/json") return decide(JSON.parse(text));
+  if (status === 200 && type === "application/json") return decide(jsonIn(text));
   if (type !== "application/problem+json") throw new Error(`status ${status} without a decision`);
 
-  const problem = JSON.parse(text);
+  const problem = jsonIn(text);
   const code = own(problem, "code");
   if (status === 401 && UNAUTHENTICATED.includes(code)) return unauthenticated(code, headers["www-authenticate"]);
   throw new Error(`status ${status}, ${code}: ${own(problem, "detail")}`);
+}
+
+// The message of `JSON.parse` quotes the text, and a token may stand in it.
+function jsonIn(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Error("the answer is no JSON");
+  }
 }
 
 function decided(body, token, revision) {

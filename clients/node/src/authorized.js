@@ -40,8 +40,7 @@ export function authorized(options, act) {
   };
 
   async function question(event, item, isMissing) {
-    const subject = isMissing ? await missing(event) : await given(options.resource, item, event);
-    // In place of what is missing: a container, or a question of its own about one.
+    const subject = isMissing ? await inPlace(event) : await given(options.resource, item, event);
     if (isMissing && Object.hasOwn(subject, "action")) return subject;
     return {
       action: await given(options.action, event),
@@ -49,6 +48,13 @@ export function authorized(options, act) {
       context: await given(options.context, item, event),
       entities: await given(options.entities, item, event),
     };
+  }
+
+  // Of what is missing: the item without its facts, or a question of its own, such as one about its container.
+  async function inPlace(event) {
+    const subject = await missing(event);
+    if (typeof subject === "object" && subject !== null) return subject;
+    throw new TypeError("`missing` gave nothing to ask about: give an entity, or a question");
   }
 
   async function refused(event, decision) {
@@ -59,9 +65,13 @@ export function authorized(options, act) {
     throw new TypeError("`onDeny` gave no response: it needs a `statusCode`");
   }
 
-  // Browsers hide from a page what comes without the headers of CORS, a refusal too.
+  // Browsers hide from a page what comes without the headers of CORS, a refusal too. What the response says
+  // itself stands, in whatever case: a header that is there twice is two values.
   async function readable(event, response) {
-    return { ...response, headers: { ...(await given(options.headers, event)), ...response.headers } };
+    const headers = Object.entries({ ...(await given(options.headers, event)) });
+    const said = new Set(Object.keys({ ...response.headers }).map((name) => name.toLowerCase()));
+    const others = headers.filter(([name]) => !said.has(name.toLowerCase()));
+    return { ...response, headers: { ...Object.fromEntries(others), ...response.headers } };
   }
 }
 

@@ -150,10 +150,10 @@ export interface OptionsWithLoad<Event, Item> extends Options<Event, Item, Item>
   missing?: never;
 }
 
-/** A missing item is a 404 to those alone who may act on what stands in its place. */
+/** A missing item is a 404 to those alone who are allowed what is asked in its place. */
 export interface OptionsWithMissing<Event, Item> extends Options<Event, Item, Item | undefined> {
   load: (event: Event) => Awaitable<Item | Nothing>;
-  /** In place of the item: a container, or a whole question about one. */
+  /** In place of the item: the same without its facts, or a whole question, such as one about its container. */
   missing: (event: Event) => Awaitable<Entity | Question>;
 }
 

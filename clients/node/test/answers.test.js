@@ -1,6 +1,7 @@
 // One question against servers that lie: nothing but a clear allow allows.
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { gzipSync } from "node:zlib";
 import { createClient } from "@palisade/client";
 import { JSON_TYPE, LyingServer, PROBLEM_TYPE, chunked, http, problem, reset } from "./lying-server.js";
 import { ALICE, MACHINE, tokenOf } from "./tokens.js";
@@ -48,7 +49,7 @@ const LIES = {
   "truncated json": http("200 OK", ALLOW.slice(0, -3)),
   "truncated chunks": chunked(ALLOW),
   "a byte more than 64 kB": http("200 OK", ALLOW.padEnd(65537)),
-  "compressed": http("200 OK", "\x1f\x8b\x08\x00", JSON_TYPE, "Content-Encoding: gzip"),
+  "compressed": http("200 OK", gzipSync(ALLOW), JSON_TYPE, "Content-Encoding: gzip"),
   "a head without end": `HTTP/1.1 200 OK\r\nX-Long: ${"x".repeat(100_000)}\r\n\r\n`,
   "reset": reset,
 };
@@ -122,6 +123,13 @@ describe("decide", () => {
     server.tell(http("503 Refused", JSON.stringify({ code: "not_ready", detail: `no keys for ${ALICE}` }), PROBLEM_TYPE));
     assert.equal((await ask(ALICE)).cause, "status 503, not_ready: no keys for [token]");
   });
+
+  for (const type of [JSON_TYPE, PROBLEM_TYPE]) {
+    it(`quotes nothing of what is no JSON, as a token may stand in it: ${type}`, async () => {
+      server.tell(http("200 OK", ALICE, type));
+      assert.equal((await ask(ALICE)).cause, "the answer is no JSON");
+    });
+  }
 
   it("throws for a question that is no JSON", async () => {
     await assert.rejects(ask(ALICE, { ...QUESTION, context: { count: 1n } }), TypeError);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, describe, it, mock } from "node:test";
 import { authorized, createClient } from "@palisade/client";
-import { LyingServer, http, problem } from "./lying-server.js";
+import { LyingServer, http, keepingOpen, problem } from "./lying-server.js";
 import { ALICE, MACHINE } from "./tokens.js";
 
 const ALLOW = http("200 OK", '{"decision": "allow", "policies": ["admins"], "decision_id": "d-1"}');
@@ -76,11 +76,12 @@ describe("a handler", () => {
     assert.equal(acted[0][2].sub, undefined);
   });
 
-  it("uses a client of its own for all where none is given", async () => {
+  it("shares one client with all others where none is given", async () => {
+    server.tell(keepingOpen(ALLOW));
     process.env.PALISADE_URL = server.url;
     for (let i = 0; i < 2; i++) await authorized(UPDATE, act)(event);
     delete process.env.PALISADE_URL;
-    assert.equal(acted.length, 2);
+    assert.deepEqual([acted.length, server.connections], [2, 1]);
   });
 });
 
@@ -167,13 +168,13 @@ describe("a refusal", () => {
   }
 
   describe("of what is not there, with `missing`,", () => {
-    const missing = (event) => ({ type: "Category", id: `of ${event.pathParameters.id}` });
+    const missing = (event) => ({ type: "Product", id: event.pathParameters.id });
     const context = (product, event) => ({ from: event.origin, count: product?.count ?? 0 });
 
-    it("asks about a container first", async () => {
+    it("asks about it without its facts first", async () => {
       assert.equal((await handling({ missing, context })(eventAbout("p-2"))).statusCode, 404);
       assert.deepEqual(asked(), [
-        { action: "updateProduct", resource: { type: "Category", id: "of p-2" }, context: { from: "shop", count: 0 } },
+        { action: "updateProduct", resource: { type: "Product", id: "p-2" }, context: { from: "shop", count: 0 } },
       ]);
     });
 
@@ -182,11 +183,18 @@ describe("a refusal", () => {
       assert.deepEqual(told(await handling({ missing })(eventAbout("p-2"))), [403, "You do not have permission"]);
     });
 
-    it("may ask another question", async () => {
+    it("may ask another question, about its container", async () => {
       const question = { action: "listProducts", resource: { type: "Category", id: "c-1" } };
       assert.equal((await handling({ missing: () => question, context })(eventAbout("p-2"))).statusCode, 404);
       assert.deepEqual(asked(), [question]);
     });
+
+    for (const nothing of [undefined, null, "Category"]) {
+      it(`needs something to ask about: ${nothing}`, async () => {
+        await assert.rejects(handling({ missing: () => nothing })(eventAbout("p-2")), /`missing` gave nothing to ask about/);
+        assert.deepEqual(asked(), []);
+      });
+    }
   });
 
   describe("can be read by browsers:", () => {
@@ -207,6 +215,12 @@ describe("a refusal", () => {
         });
       }
     }
+  });
+
+  it("has no header twice, in whatever case", async () => {
+    const headers = { "content-type": "text/plain", "WWW-AUTHENTICATE": "Basic", Vary: "Origin" };
+    const response = await handling({ headers })(eventOf(undefined));
+    assert.deepEqual(response.headers, { "Content-Type": "application/json", "WWW-Authenticate": "Bearer", Vary: "Origin" });
   });
 
   for (const name of ["action", "load", "resource", "context", "entities"]) {

@@ -122,6 +122,13 @@ describe("one deadline", () => {
     });
   }
 
+  it("ends a TLS handshake that nobody answers", async () => {
+    const url = server.url.replace("http:", "https:");
+    const { outcome, cause } = await createClient({ url, timeout: PATIENCE_MS }).decide(ALICE, QUESTION);
+    assert.deepEqual([outcome, cause], ["unanswered", `no answer within ${PATIENCE_MS} ms`]);
+    assert.deepEqual([server.requests.length, server.connections], [0, 1]);
+  });
+
   it("that is no longer waited for keeps no process alive", async () => {
     server.tell(keepingOpen(ALLOWED));
     const start = performance.now();

@@ -66,10 +66,12 @@ function requestIn(bytes) {
   return body.length < length ? undefined : { head, body: JSON.parse(body) };
 }
 
+/** An answer; its bytes where the body is bytes. */
 export function http(status, body = "", type = JSON_TYPE, ...headers) {
   const lines = [`HTTP/1.1 ${status}`, `Content-Length: ${Buffer.byteLength(body)}`, ...headers];
   if (type) lines.push(`Content-Type: ${type}`);
-  return `${lines.join("\r\n")}\r\n\r\n${body}`;
+  const head = `${lines.join("\r\n")}\r\n\r\n`;
+  return typeof body === "string" ? head + body : Buffer.concat([Buffer.from(head), body]);
 }
 
 export const problem = (status, code, ...headers) =>

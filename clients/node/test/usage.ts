@@ -44,7 +44,10 @@ export const deleteProduct = () =>
       action: (event: GatewayEvent & { version: "2.0" }) => `deleteProduct${event.version}`,
       load: (event) => products.get(event.pathParameters?.id),
       resource: asProduct,
-      missing: (event) => ({ type: "Category", id: event.pathParameters?.["category"] ?? "" }),
+      missing: (event) => ({
+        action: "listProducts",
+        resource: { type: "Category", id: event.pathParameters?.["category"] ?? "" },
+      }),
       context: (product) => ({ known: product !== undefined }),
       headers: async (event) => ({ Vary: event.version }),
     },
@@ -100,7 +103,7 @@ export function mistakes(decision: Decision) {
       action: "updateProduct",
       load: () => products.get("p-1"),
       resource: asProduct,
-      missing: () => ({ type: "Category", id: "c-7" }),
+      missing: () => ({ type: "Product", id: "p-1" }),
       // @ts-expect-error: what is missing has no owner.
       context: (product) => ({ owner: product.owner }),
     },
