@@ -11,7 +11,7 @@ export const handler = answering(authorized(
   {
     action: "deleteCategory",
     ...aboutCategory,
-    context: (category, event) => ({ ...origin(event), productCount: category?.productCount ?? 0 }),
+    context: (category, event) => ({ ...origin(event), productCount: category ? category.productCount : 0 }),
   },
   async (_, category) => {
     // A product that was created after the count was read moves it, and the delete is refused.

@@ -7,9 +7,9 @@ export const ok = (body) => response(200, body);
  * A Lambda handler in which a client's mistake becomes a 400, a lost race a 409.
  * Everything else is thrown on, for Lambda to count and report.
  */
-export const answering = (handler) => async (event) => {
+export const answering = (handler) => async (event, lambdaContext) => {
   try {
-    return await handler(event);
+    return await handler(event, lambdaContext);
   } catch (error) {
     if (error instanceof BadRequest) return response(400, { error: error.message });
     if (isLostRace(error)) return response(409, { error: "It has changed in the meantime" });
@@ -18,7 +18,10 @@ export const answering = (handler) => async (event) => {
 };
 
 // The item is no longer what the decision was made about, or is just being written.
-function isLostRace({ name, CancellationReasons }) {
+function isLostRace(error) {
+  // Anything at all can be thrown.
+  if (!(error instanceof Error)) return false;
+  const { name, CancellationReasons } = error;
   const codes =
     name === "TransactionCanceledException"
       ? CancellationReasons.map(({ Code }) => Code).filter((code) => code !== "None")

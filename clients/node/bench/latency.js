@@ -1,7 +1,8 @@
 // What `decide` adds to a bare request over a connection that is kept, on loopback: both in turns, in one run.
-// `node clients/node/bench/latency.js [requests of each]`
+// `node clients/node/bench/latency.js [--requests 20000] [--at-most 0.05]`; fails where it adds more milliseconds.
 import http from "node:http";
 import { once } from "node:events";
+import { parseArgs } from "node:util";
 import { Worker, isMainThread, parentPort } from "node:worker_threads";
 import { createClient } from "../src/index.js";
 
@@ -29,8 +30,11 @@ const TOKEN = [{ alg: "RS256", kid: "k".repeat(43) }, { sub: "3f0c9a52-7b7e-4b57
   .concat("s".repeat(342))
   .join(".");
 
-if (isMainThread) await measure(Number(process.argv[2] ?? 20_000));
-else serve();
+if (isMainThread) {
+  const { values } = parseArgs({ options: { requests: { type: "string", default: "20000" }, "at-most": { type: "string", default: "Infinity" } } });
+  const atMost = numberIn(values["at-most"]);
+  if (report(await measure(numberIn(values.requests))) > atMost) process.exitCode = 1;
+} else serve();
 
 function serve() {
   const server = http.createServer((request, response) => {
@@ -57,7 +61,7 @@ async function measure(count) {
     }
   }
   await server.terminate();
-  report(times);
+  return times;
 }
 
 function bare(port, agent) {
@@ -75,10 +79,18 @@ function bare(port, agent) {
   });
 }
 
+/** Prints the medians, and gives the milliseconds that `decide` adds. */
 function report(times) {
   const [bare, decide] = ["bare", "decide"].map((kind) => median(times[kind]));
   console.log(`node ${process.version}, ${times.bare.length} of each, medians in ms`);
   console.log(`bare ${bare.toFixed(4)}, decide ${decide.toFixed(4)}, added ${(decide - bare).toFixed(4)}`);
+  return decide - bare;
+}
+
+function numberIn(text) {
+  const number = Number(text);
+  if (!(number > 0)) throw new TypeError(`\`${text}\` is no number above zero`);
+  return number;
 }
 
 function median(times) {
