@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from cognito import expired
+from functions import Node
+from gateway import Call, http_event
 
 ASK = Path(__file__).with_name("ask.mjs")
 
@@ -63,3 +65,27 @@ def test_a_token_that_is_not_valid_is_nobodys(ask, pool):
     for answer in answers["together"] + answers["alone"]:
         assert (answer["outcome"], answer["allowed"], answer["code"]) == ("unauthenticated", False, "invalid_token")
         assert answer["challenge"].startswith('Bearer error="invalid_token"')
+
+
+class TestWhatIsNotThere:
+    """The schema decides what can be asked about in its place."""
+
+    category = {"type": "Category", "id": "c-books"}
+
+    @pytest.fixture
+    def update(self, palisade):
+        with Node(ASK.parent, PALISADE_URL=palisade.url, PALISADE_TIMEOUT_MS="20000") as node:
+            yield lambda token, in_place: node.invoke(
+                "updateMissing", {**http_event(Call("updateProduct", "nowhere"), token), "inPlace": in_place}
+            ).status
+
+    def test_is_told_to_those_who_may_act_on_it_without_its_facts(self, update, pool):
+        product = {"type": "Product", "id": "nowhere"}
+        assert [update(pool[name].access, product) for name in ("alice", "bob")] == [404, 403]
+
+    @pytest.mark.parametrize("action, status", [("listProducts", 404), ("createProduct", 403)])
+    def test_is_told_to_those_who_may_act_on_its_container(self, action, status, update, pool):
+        assert update(pool["bob"].access, {"action": action, "resource": self.category}) == status
+
+    def test_is_told_to_nobody_by_an_action_that_its_container_does_not_have(self, update, pool):
+        assert update(pool["alice"].access, self.category) == 503
