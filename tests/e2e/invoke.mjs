@@ -14,8 +14,8 @@ for await (const line of createInterface({ input: process.stdin })) {
 async function outcome({ name, event }) {
   try {
     const { handler } = await import(new URL(`${name}.mjs`, HANDLERS));
-    return { response: await handler(event) };
+    return { response: await handler(event, { functionName: name }) };
   } catch (error) {
-    return { error: `${error.name}: ${error.message}` };
+    return { error: error instanceof Error ? `${error.name}: ${error.message}` : JSON.stringify(error) };
   }
 }

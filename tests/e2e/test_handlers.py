@@ -1,10 +1,12 @@
 """Every handler, run by Node, as everyone who may come: what it answers, and what it does to the tables."""
 
 import base64
+from pathlib import Path
 
 import pytest
 
 from cognito import expired
+from functions import Node
 from gateway import FORMATS, Call, http_event, rest_event
 from shop import changes
 
@@ -305,6 +307,22 @@ class TestTheAuthorizationHeader:
         ):
             assert functions.invoke("deleteProduct", event).status == 401
         assert decisions() == []
+
+
+class TestWhatIsAroundEveryHandler:
+    @pytest.fixture(scope="class")
+    def node(self):
+        with Node(Path(__file__).parent) as node:
+            yield node
+
+    @pytest.mark.parametrize("thrown, said", [(None, "null"), ("text", '"text"'), ({"name": 7}, '{"name":7}')])
+    def test_throws_on_what_is_no_error(self, thrown, said, node):
+        with pytest.raises(RuntimeError) as raised:
+            node.invoke("answering", {"thrown": thrown})
+        assert str(raised.value) == said
+
+    def test_hands_on_the_context_of_lambda(self, node):
+        assert node.invoke("answering", {}).body == {"functionName": "answering"}
 
 
 def test_no_token_is_in_the_decision_log(palisade, functions, pool, shop):
