@@ -310,7 +310,7 @@ class TestTheAuthorizationHeader:
 
 
 class TestWhatIsAroundEveryHandler:
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def node(self):
         with Node(Path(__file__).parent) as node:
             yield node
