@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::decision::{AuditError, Decider, DecisionId, Refused, RequestFacts, Undecided};
-use crate::gateway::{Event, EventFault, Facts, Form, Misfit, RouteMap, Unasked};
+use crate::gateway::{Event, EventFault, Facts, Form, Misfit, RouteMap, Unasked, Unwritten};
 use crate::identity::{TokenError, Verified, Verifier};
 use crate::model::{self, Decision, Limits, Question, RefusalCode};
 use crate::telemetry::metrics::ClassLabels;
@@ -56,9 +56,16 @@ pub enum Unanswered {
     /// It took too long.
     #[error("no decision was made within {0:?}")]
     Timeout(Duration),
-    /// A defect of ours.
+    /// It was refused on record, and there is no answer that says so.
     #[error("the answer cannot be written: {0}")]
-    Answer(#[from] serde_json::Error),
+    Answer(#[from] Unwritten),
+}
+
+impl Unanswered {
+    /// Whether any client can bring it about, so that it is nothing to wake anybody for.
+    pub const fn is_by_the_client(&self) -> bool {
+        matches!(self, Self::Unauthorized | Self::Answer(Unwritten::Arn(_)))
+    }
 }
 
 /// What a request came to, and is on record as.

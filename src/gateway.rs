@@ -12,7 +12,7 @@ pub mod path;
 pub mod routes;
 pub mod template;
 
-pub use answer::{Facts, Form, Misfit};
+pub use answer::{Facts, Form, Misfit, Unwritten};
 pub use arn::MethodArn;
 pub use event::{Asked, Event, EventFault, Kind, TokenFault};
 pub use path::{Handed, Path, PathFault};

@@ -14,7 +14,7 @@ use crate::authorizer::{Authorizer, Unanswered};
 use crate::cedar::{Snapshot, Snapshots};
 use crate::config::Configuration;
 use crate::decision::Decider;
-use crate::gateway;
+use crate::gateway::{self, Unwritten};
 use crate::identity::Verifier;
 use crate::lambda::runtime::{Failure, Invocation, Runtime};
 use crate::model::Finding;
@@ -116,7 +116,9 @@ async fn answer(attended: &Attended, invocation: &Invocation) {
         Ok(answer) => invocation.answer(answer).await,
         Err(unanswered) => {
             let (request_id, message) = (invocation.request_id.as_str(), unanswered.to_string());
-            if !matches!(unanswered, Unanswered::Unauthorized) {
+            if unanswered.is_by_the_client() {
+                tracing::info!(request_id, cause = message, "not answered");
+            } else {
                 tracing::error!(request_id, cause = message, "not answered");
             }
             invocation.fail(&Failure { kind: kind(&unanswered), message }).await
@@ -129,13 +131,13 @@ async fn answer(attended: &Attended, invocation: &Invocation) {
 const fn kind(unanswered: &Unanswered) -> &'static str {
     match unanswered {
         Unanswered::Unauthorized => "Unauthorized",
-        Unanswered::Event(_) => "Authorizer.EventInvalid",
+        Unanswered::Event(_) | Unanswered::Answer(Unwritten::Arn(_)) => "Authorizer.EventInvalid",
         Unanswered::Form(_) | Unanswered::Map(_) => "Authorizer.ConfigInvalid",
         Unanswered::Policies(_) => "Authorizer.NotReady",
         Unanswered::Keys(_) => "Authorizer.KeysUnavailable",
         Unanswered::Unrecorded(_) => "Authorizer.AuditUnavailable",
         Unanswered::Timeout(_) => "Authorizer.Timeout",
-        Unanswered::Answer(_) => "Authorizer.Internal",
+        Unanswered::Answer(Unwritten::Json(_)) => "Authorizer.Internal",
     }
 }
 

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::arn::MethodArn;
+use super::arn::{ArnFault, MethodArn};
 use super::event::{Event, Kind};
 use crate::model::Decision;
 
@@ -38,6 +38,17 @@ pub struct Facts<'a> {
 #[error("`authorizer.answer = \"simple\"` is only for HTTP APIs with format 2.0: write `\"iam\"`")]
 pub struct Misfit;
 
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Unwritten {
+    /// A policy would be about more than the method that was asked for, so there is none.
+    #[error("the ARN of the method cannot stand in a policy: {0}")]
+    Arn(#[from] ArnFault),
+    /// It cannot be written as JSON, which does not happen.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+}
+
 impl Form {
     /// Judges whether API Gateway reads answers of this form to events of that kind.
     ///
@@ -53,16 +64,16 @@ impl Form {
     /// The answer to an event that was decided, or refused on record.
     ///
     /// # Errors
-    /// It cannot be written as JSON, which does not happen.
-    pub fn answer(self, event: &Event, decision: Decision, facts: Facts<'_>) -> serde_json::Result<String> {
+    /// There is none of this form.
+    pub fn answer(self, event: &Event, decision: Decision, facts: Facts<'_>) -> Result<String, Unwritten> {
         self.written(&event.arn, decision, facts.sub, Some(facts))
     }
 
     /// The denial of an event whose token is not accepted, for an API that knows no better way to say so.
     ///
     /// # Errors
-    /// It cannot be written as JSON, which does not happen.
-    pub fn denial(self, event: &Event) -> serde_json::Result<String> {
+    /// There is none of this form.
+    pub fn denial(self, event: &Event) -> Result<String, Unwritten> {
         self.written(&event.arn, Decision::Deny, NOBODY, None)
     }
 
@@ -72,21 +83,23 @@ impl Form {
         decision: Decision,
         principal_id: &str,
         context: Option<Facts<'_>>,
-    ) -> serde_json::Result<String> {
-        match self {
+    ) -> Result<String, Unwritten> {
+        let json = match self {
             Self::Simple => {
                 serde_json::to_string(&Simple { is_authorized: decision == Decision::Allow, context })
             }
             Self::Iam => {
+                let resource = arn.resource()?;
                 let effect = match decision {
                     Decision::Allow => "Allow",
                     Decision::Deny => "Deny",
                 };
-                let statement = Statement { action: "execute-api:Invoke", effect, resource: arn.as_str() };
+                let statement = Statement { action: "execute-api:Invoke", effect, resource };
                 let policy_document = PolicyDocument { version: "2012-10-17", statement: [statement] };
                 serde_json::to_string(&Iam { principal_id, policy_document, context })
             }
-        }
+        };
+        Ok(json?)
     }
 }
 
@@ -131,11 +144,15 @@ mod tests {
     const ARN: &str = "arn:aws:execute-api:us-east-1:123456789012:a1b2c3/$default/GET/products/p-1";
 
     fn event() -> Event {
-        let event = json!({"type": "TOKEN", "authorizationToken": "Bearer a.b.c", "methodArn": ARN});
+        about(ARN)
+    }
+
+    fn about(arn: &str) -> Event {
+        let event = json!({"type": "TOKEN", "authorizationToken": "Bearer a.b.c", "methodArn": arn});
         Event::parse(event.to_string().as_bytes()).unwrap()
     }
 
-    fn read(answer: serde_json::Result<String>) -> Value {
+    fn read(answer: Result<String, Unwritten>) -> Value {
         serde_json::from_str(&answer.unwrap()).unwrap()
     }
 
@@ -172,6 +189,17 @@ mod tests {
         let denied = read(Form::Iam.denial(&event()));
         assert_eq!((&denied["principalId"], &denied["context"]), (&json!("nobody"), &Value::Null));
         assert_eq!(denied["policyDocument"]["Statement"][0]["Effect"], "Deny");
+    }
+
+    #[test]
+    fn a_pattern_can_be_denied_without_a_policy_alone() {
+        let event = about("arn:aws:execute-api:us-east-1:123456789012:a1b2c3/$default/GET/products/*");
+        let facts = Facts { decision_id: "0193", reason: "malformed_request", sub: "alice" };
+        let denied = Form::Simple.answer(&event, Decision::Deny, facts);
+        assert_eq!(read(denied)["isAuthorized"], false);
+        let no_policy = |answer| matches!(answer, Err(Unwritten::Arn(ArnFault::Pattern)));
+        assert!(no_policy(Form::Iam.answer(&event, Decision::Deny, facts)));
+        assert!(no_policy(Form::Iam.denial(&event)));
     }
 
     #[test]

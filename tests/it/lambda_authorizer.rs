@@ -203,6 +203,30 @@ async fn what_the_map_does_not_know_and_what_could_be_read_in_two_ways_is_denied
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_path_that_iam_reads_as_a_pattern_is_refused_on_record_once_the_token_is_accepted() {
+    const PATTERNS: [&str; 4] = ["products/*", "products/p?", "products/${aws:username}", "products/p\\n"];
+    let mut simple = Authorizer::start(shop("simple")).await;
+    let mut iam = Authorizer::start(shop("iam")).await;
+    for path in PATTERNS {
+        let event = |event: &str, token: &str| with(&event.replace("products/p-42", path), token);
+        let alice = simple.token("alice", "admin");
+        assert_eq!(simple.ask(&event(HTTP_2, &alice)).await.unwrap()["isAuthorized"], false, "{path}");
+        let record = simple.records().pop().unwrap();
+        assert_eq!((&record["outcome"], &record["code"]), (&json!("refused"), &json!("malformed_request")));
+
+        let alice = iam.token("alice", "admin");
+        for documented in [REST_TOKEN, REST_REQUEST, HTTP_1, HTTP_2] {
+            let before = iam.records().len();
+            let error = iam.ask(&event(documented, &alice)).await.unwrap_err();
+            assert_eq!(error["errorType"], "Authorizer.EventInvalid", "{path}: {error}");
+            assert_eq!(iam.records().len(), before + 1, "{path}");
+        }
+        let error = iam.ask(&event(REST_REQUEST, "x")).await.unwrap_err();
+        assert_eq!(error["errorType"], "Unauthorized", "the token comes first");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_event_of_an_authorizer_is_an_error() {
     let mut authorizer = Authorizer::start(shop("iam")).await;
     let alice = authorizer.token("alice", "admin");
@@ -210,7 +234,7 @@ async fn what_is_no_event_of_an_authorizer_is_an_error() {
         "{}".to_owned(),
         "no event".to_owned(),
         with(&HTTP_2.replace("\"2.0\"", "\"3.0\""), &alice),
-        with(&REST_TOKEN.replace("p-42", "*"), &alice),
+        with(&REST_TOKEN.replace("/PUT/", "/*/"), &alice),
         with(&REST_REQUEST.replace("\"path\": \"/products/p-42\"", "\"path\": \"/products/p-43\""), &alice),
     ] {
         let error = authorizer.ask(&event).await.unwrap_err();

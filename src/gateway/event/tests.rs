@@ -82,7 +82,8 @@ fn an_arn_and_an_event_that_disagree_are_refused() {
     }
     let based = changed(REST_REQUEST, json!({"path": "/shop/products/p-42"})).unwrap();
     assert_eq!(based.asked.unwrap().path.segments().len(), 2, "the base path of a domain");
-    let pattern = json!({"methodArn": "arn:aws:execute-api:us-east-1:123456789012:a1b2c3/dev/PUT/*"});
+    let pattern =
+        json!({"methodArn": "arn:aws:execute-api:us-east-1:123456789012:a1b2c3/*/PUT/products/p-42"});
     assert!(matches!(changed(REST_REQUEST, pattern), Err(EventFault::Arn(_))));
 }
 
@@ -94,6 +95,10 @@ fn a_path_that_could_be_read_in_two_ways_asks_for_nothing() {
         ("/products//p-42", PathFault::EmptySegment),
         ("/products/p\\42", PathFault::Backslash),
         ("/products/p%2542", PathFault::EncodedDelimiter),
+        ("/products/*", PathFault::Wildcard),
+        ("/products/p?", PathFault::Wildcard),
+        ("/products/${aws:username}", PathFault::Variable),
+        ("/products/p\n", PathFault::Control),
     ] {
         let event = changed(HTTP_2, json!({"rawPath": path, "routeArn": arn(path)})).unwrap();
         assert_eq!(event.asked.unwrap_err(), fault, "{path}");
