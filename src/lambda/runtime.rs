@@ -4,6 +4,8 @@
 //! Shapes, headers and order are those of the AWS Lambda Developer Guide, "Using the Lambda runtime API for
 //! custom runtimes".
 
+use std::fmt;
+
 pub use super::api::ApiFault;
 use super::api::{Api, Failed, no_answer, sent};
 
@@ -16,7 +18,6 @@ const ERROR_TYPE: &str = "lambda-runtime-function-error-type";
 pub struct Runtime(Api);
 
 /// One event, to be answered or failed.
-#[derive(Debug)]
 pub struct Invocation {
     api: Api,
     /// As Lambda's own log names it.
@@ -32,6 +33,16 @@ pub struct Failure {
     pub kind: &'static str,
     /// What whoever invoked the function is told.
     pub message: String,
+}
+
+/// Without the event, which holds the user's token.
+impl fmt::Debug for Invocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Invocation")
+            .field("request_id", &self.request_id)
+            .field("event_bytes", &self.event.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Runtime {
@@ -89,5 +100,20 @@ impl Invocation {
 impl Failure {
     fn told(&self) -> Failed<'_> {
         Failed { kind: self.kind, message: &self.message, header: ERROR_TYPE }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_never_shown() {
+        let Runtime(api) = Runtime::at("127.0.0.1:9").unwrap();
+        let event = br#"{"authorizationToken": "eyJh"}"#.to_vec();
+        let invocation = Invocation { api, request_id: "r-1".to_owned(), event };
+        let shown = format!("{invocation:?}");
+        assert!(!shown.contains("eyJh") && !shown.contains("101, 121, 74, 104"), "{shown}");
+        assert!(shown.contains("r-1") && shown.contains("event_bytes: 30"), "{shown}");
     }
 }
