@@ -45,8 +45,8 @@ pub struct Asked {
     pub method: String,
     /// Below the stage, as the API's routes have it.
     pub path: Path,
-    /// The parameters of the path, as the handler will see them; none where API Gateway reads none, because the
-    /// route is greedy or the default one, or does not say.
+    /// The parameters of the path, as the handler will see them. Nothing where they need not be compared, because
+    /// API Gateway reads none and hands the path on encoded, or cannot be, because it does not say.
     pub parameters: Option<BTreeMap<String, String>>,
     /// Every value of each parameter of the query.
     query: BTreeMap<String, Vec<String>>,
@@ -233,7 +233,9 @@ impl Written {
         };
         let reads_nothing = |route: &str| route == "$default" || route.contains("+}");
         match route {
-            Some(route) if reads_nothing(route) => None,
+            Some(route) if reads_nothing(route) && kind.handed() == Handed::Encoded => None,
+            // An encoded slash is a slash by now, and nothing but the parameters would tell.
+            Some(route) if reads_nothing(route) => Some(Texts::new()),
             _ => Some(self.path_parameters.clone().unwrap_or_default()),
         }
     }
