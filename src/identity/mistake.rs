@@ -13,6 +13,8 @@ use crate::model::{Token, TokenUse};
 pub enum Mistake {
     /// Quotes stand around the token.
     Quotes,
+    /// It is the one element of a list.
+    List,
     /// White space stands inside the token.
     Blanks,
     /// A whole `Authorization` header.
@@ -107,6 +109,7 @@ impl Mistake {
                 "quotes stand around the token",
                 "send what is between them; `jq --raw-output` prints a string without its quotes",
             ),
+            Self::List => ("list", "the token stands in a list", "send the element alone, without brackets"),
             Self::Blanks => ("blanks", "white space stands inside the token", "send it as one line"),
             Self::HeaderLine => (
                 "header_line",
