@@ -29,6 +29,8 @@ pub enum Mistake {
     EventWithoutToken,
     /// An event of API Gateway that holds several.
     EventWithSeveral,
+    /// What a user pool answers, with a token at this name.
+    PoolAnswer(&'static str),
     /// Claims without the signature over them.
     Claims,
     /// Names in brackets, as API Gateway writes `cognito:groups`.
@@ -123,6 +125,7 @@ impl Mistake {
             ),
             Self::SchemeTwice => ("scheme_twice", "`Bearer` stands there more than once", "write it once"),
             Self::Event(place) => return event(place),
+            Self::PoolAnswer(name) => return pool_answer(name),
             Self::EventWithoutToken => (
                 "event_without_token",
                 "this is an event of API Gateway without an `Authorization` header",
@@ -179,6 +182,14 @@ fn event(place: &str) -> Words {
         code: "event",
         message: format!("this is an event of API Gateway, and its token is in `{place}`").into(),
         help: "forward that, and nothing else of the event".into(),
+    }
+}
+
+fn pool_answer(name: &str) -> Words {
+    Words {
+        code: "pool_answer",
+        message: format!("this is what a user pool answers, and `{name}` in it is judged here").into(),
+        help: "send that token alone".into(),
     }
 }
 

@@ -12,6 +12,10 @@ use crate::model::Token;
 /// for an authorizer ("Input to an API Gateway Lambda authorizer", AWS).
 const PLACES: [&str; 4] = ["authorizationToken", "identitySource", "headers", "multiValueHeaders"];
 
+/// Where an answer of a user pool carries its tokens, the one that is usually sent first: of the token endpoint
+/// (RFC 6749, section 5.1) and of `InitiateAuth` (`AuthenticationResultType`, AWS).
+const IN_ANSWERS: [&str; 4] = ["access_token", "AccessToken", "id_token", "IdToken"];
+
 /// How the session tokens of AWS begin: base64 of a few bytes before `origin_ec`, `er/aws` and `aws`.
 const AWS_SESSION: [&str; 3] = ["IQoJb3JpZ2luX2Vj", "FwoGZXIvYXdz", "AQoDYXdz"];
 
@@ -38,18 +42,25 @@ impl Pasted {
         Self { token: None, mistakes: vec![mistake] }
     }
 
-    /// An event of API Gateway, or claims by themselves, or in the `authorizer` of an event.
+    /// An event of API Gateway, or a part of one: claims, or headers. Or what a user pool answers.
     fn of_object(members: &Members<'_>) -> Option<Self> {
         if members.contains("requestContext") || members.contains("methodArn") {
             return Some(Self::of_event(members));
         }
-        let claims = |members: &Members<'_>| {
-            members.contains("sub") && (members.contains("iss") || members.contains("token_use"))
-        };
-        let inside = |name: &str| object(members, name);
-        let nested = inside("claims").or_else(|| object(&inside("jwt")?, "claims"));
-        (claims(members) || nested.is_some_and(|nested| claims(&nested)))
-            .then(|| Self::nothing_but(Mistake::Claims))
+        if hold_claims(members) {
+            return Some(Self::nothing_but(Mistake::Claims));
+        }
+        if let [value] = &*authorizations(members) {
+            return Some(Self::of_header(&value.1, Mistake::HeaderLine));
+        }
+        let result = object(members, "AuthenticationResult");
+        let answer = result.as_ref().unwrap_or(members);
+        IN_ANSWERS.into_iter().find_map(|name| {
+            let token = answer.string(name).into_given()?;
+            let mut inside = Self::of_credentials(&token);
+            inside.mistakes.insert(0, Mistake::PoolAnswer(name));
+            Some(inside)
+        })
     }
 
     fn of_event(event: &Members<'_>) -> Self {
@@ -62,16 +73,16 @@ impl Pasted {
         }
         match &*found {
             [] => Self::nothing_but(Mistake::EventWithoutToken),
-            [(place, value)] => {
-                let mut inside = Self::of_credentials(value);
-                if !says_bearer(value) {
-                    inside.mistakes.insert(0, Mistake::NoScheme);
-                }
-                inside.mistakes.insert(0, Mistake::Event(place.clone()));
-                inside
-            }
+            [(place, value)] => Self::of_header(value, Mistake::Event(place.clone())),
             _ => Self::nothing_but(Mistake::EventWithSeveral),
         }
+    }
+
+    /// The value of an `Authorization` header that was pasted with more around it.
+    fn of_header(value: &str, around: Mistake) -> Self {
+        let Self { token, mistakes } = Self::of_credentials(value);
+        let no_scheme = (!says_bearer(value)).then_some(Mistake::NoScheme);
+        Self { token, mistakes: [around].into_iter().chain(no_scheme).chain(mistakes).collect() }
     }
 
     /// The value of an `Authorization` header, or the header, or a token alone; quoted, broken, or something else.
@@ -115,18 +126,35 @@ impl Pasted {
 
 /// The values of the `Authorization` header at a place of an event, and where exactly each is.
 fn credentials_at(event: &Members<'_>, place: &str) -> Vec<(String, String)> {
-    let one_or_many = |members: &Members<'_>, name: &str| match members.typed::<Vec<String>>(name) {
-        Member::Given(many) => many,
-        Member::Absent | Member::Wrong => members.string(name).into_given().into_iter().collect(),
-    };
-    let Some(headers) = object(event, place) else {
-        return one_or_many(event, place).into_iter().map(|value| (place.to_owned(), value)).collect();
-    };
+    match object(event, place) {
+        None => one_or_many(event, place).into_iter().map(|value| (place.to_owned(), value)).collect(),
+        Some(headers) => {
+            let found = authorizations(&headers).into_iter();
+            found.map(|(name, value)| (format!("{place}.{name}"), value)).collect()
+        }
+    }
+}
+
+/// The values of the `Authorization` header, and how each spells its name.
+fn authorizations(headers: &Members<'_>) -> Vec<(String, String)> {
     let names = headers.names().filter(|name| name.eq_ignore_ascii_case("authorization"));
     names
-        .flat_map(|name| one_or_many(&headers, name).into_iter().map(move |value| (name, value)))
-        .map(|(name, value)| (format!("{place}.{name}"), value))
+        .flat_map(|name| one_or_many(headers, name).into_iter().map(|value| (name.to_owned(), value)))
         .collect()
+}
+
+fn one_or_many(members: &Members<'_>, name: &str) -> Vec<String> {
+    match members.typed::<Vec<String>>(name) {
+        Member::Given(many) => many,
+        Member::Absent | Member::Wrong => members.string(name).into_given().into_iter().collect(),
+    }
+}
+
+/// Whether they are claims, or lead to some by the names that API Gateway gives them.
+fn hold_claims(members: &Members<'_>) -> bool {
+    let are_claims = members.contains("sub") && (members.contains("iss") || members.contains("token_use"));
+    let lead_to_claims = |name| object(members, name).is_some_and(|inside| hold_claims(&inside));
+    are_claims || ["authorizer", "jwt", "claims"].into_iter().any(lead_to_claims)
 }
 
 fn object<'json>(members: &Members<'json>, name: &str) -> Option<Members<'json>> {
@@ -182,6 +210,9 @@ fn something_else(text: &str) -> Option<Mistake> {
     if AWS_SESSION.iter().any(|start| text.starts_with(start)) {
         return Some(Mistake::AwsSession);
     }
+    if prints_claims(text) {
+        return Some(Mistake::Claims);
+    }
     if is_list(text) {
         return Some(Mistake::Groups);
     }
@@ -198,6 +229,18 @@ fn is_encrypted(text: &str) -> bool {
         && header.is_some_and(|header| {
             Members::read(&header, NESTING).is_ok_and(|members| members.contains("enc"))
         })
+}
+
+/// Claims as a program prints an object, in whatever language: they need not be JSON.
+fn prints_claims(text: &str) -> bool {
+    let names = |name: &str| {
+        text.split(|of: char| !(of.is_ascii_alphanumeric() || of == '_' || of == ':'))
+            .any(|word| word.strip_prefix(name).is_some_and(|end| end.is_empty() || end.starts_with(':')))
+    };
+    text.ends_with(['}', ']'])
+        && names("sub")
+        && (names("token_use") || names("cognito:groups"))
+        && !words(text).any(is_token)
 }
 
 /// `[admin user]`, or an array of strings, of which none is a token or a header's value.

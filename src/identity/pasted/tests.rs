@@ -78,8 +78,39 @@ fn claims_are_known_wherever_api_gateway_puts_them() {
         json!({"claims": claims, "scopes": null}),
         json!({"jwt": {"claims": claims, "scopes": null}}),
         json!({"sub": "a", "token_use": "id", "cognito:groups": "admin,user"}),
+        json!({"authorizer": {"claims": claims}}),
+        json!({"accountId": "1", "apiId": "a1", "authorizer": {"jwt": {"claims": claims, "scopes": null}}}),
     ] {
         assert_eq!(read(&text.to_string()), nothing_but("claims"), "{text}");
+    }
+}
+
+#[test]
+fn claims_are_known_as_programs_print_them() {
+    for text in [
+        "{\n  sub: 'a',\n  'cognito:groups': '[admin user]',\n  token_use: 'access'\n}",
+        "{'sub': 'a', 'cognito:groups': '[admin user]', 'iss': 'https://x/y'}",
+        "{sub=a, cognito:groups=[admin user], iss=https://x/y}",
+        "map[cognito:groups:[admin user] iss:https://x/y sub:a]",
+        "{ authorizer: { jwt: { claims: { sub: 'a', token_use: 'id' }, scopes: null } } }",
+    ] {
+        assert_eq!(read(text), nothing_but("claims"), "{text}");
+    }
+}
+
+#[test]
+fn the_token_is_found_in_headers_and_in_what_a_user_pool_answers() {
+    let bearer = format!("Bearer {TOKEN}");
+    for (text, mistakes) in [
+        (json!({"Authorization": bearer}), &["header_line"] as &[_]),
+        (json!({"accept": "*/*", "authorization": [bearer]}), &["header_line"]),
+        (json!({"authorization": TOKEN}), &["header_line", "no_scheme"]),
+        (json!({"access_token": TOKEN, "id_token": "x", "token_type": "Bearer"}), &["pool_answer"]),
+        (json!({"id_token": TOKEN}), &["pool_answer"]),
+        (json!({"AuthenticationResult": {"AccessToken": TOKEN, "ExpiresIn": 3600}}), &["pool_answer"]),
+        (json!({"AccessToken": TOKEN, "IdToken": "x"}), &["pool_answer"]),
+    ] {
+        assert_eq!(read(&text.to_string()), found(mistakes), "{text}");
     }
 }
 
@@ -135,6 +166,8 @@ fn nothing_is_guessed() {
         "a.b.c.d.e",
         "[\"eyJh.eyJz.c2ln\", \"eyJh.eyJz.c2ln\"]",
         "[\"Bearer\", \"x\"]",
+        "{ sub: 'a', token_use: 'access', authorization: 'Bearer eyJh.eyJz.c2ln' }",
+        "{ subject: 'a', token_user: 'b' }",
         "Bearer",
         "Basic dXNlcjpwYXNz",
         "admin,user",
