@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anstream::println;
 
 use super::render::{self, Texts, plain};
-use super::{Exit, Format, Printing, Shell, check, files, gate, progress};
+use super::{Exit, Format, Printing, Shell, check, files, gate, progress, route_map};
 use crate::cedar::Compiler;
 use crate::model::Finding;
 use crate::store::bundle::{self, Made};
@@ -34,8 +34,12 @@ pub(super) fn run(shell: &Shell, args: &Args) -> Exit {
         return Exit::Failed;
     }
     let files = files(&configuration).behind(gate::of(&configuration));
-    let (sources, checked) = check::found(&configuration, files.read());
-    let texts = Texts::of(&sources, &configuration);
+    let (sources, mut checked) = check::found(&configuration, files.read());
+    // Whoever fetches the bundle may have started already, with this map.
+    let (_, found) = route_map::judged(&configuration, checked.snapshot.as_deref());
+    checked.findings.extend(found);
+    let map = route_map::text(&configuration).and_then(Result::ok);
+    let texts = Texts::of(&sources, &configuration).and(map.as_slice());
     if checked.findings.iter().any(Finding::is_error) {
         return refuse(&checked.findings, &texts, shell.format);
     }

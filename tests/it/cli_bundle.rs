@@ -46,3 +46,17 @@ fn what_could_not_serve_is_not_bundled_and_what_was_there_stays() {
     setup.write("policies/bad.cedar", "permit (principal, action, resource) when { principal.nothing };\n");
     refused("validation");
 }
+
+#[test]
+fn what_the_route_map_could_not_ask_is_not_bundled() {
+    let setup = Setup::new().settings("[authorizer]\nanswer = \"iam\"\n");
+    let map = include_str!("../../examples/authorizer/routes.toml");
+    setup.write("routes.toml", map);
+    bundled(&setup);
+    setup.write("routes.toml", &map.replace("updateProduct", "updateProdukt"));
+    let output = setup.command(&["bundle", "--output", "other.tar.gz"]).output().unwrap();
+    let shown = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{shown}");
+    assert!(shown.contains("routes.toml:15:1") && shown.contains("no action `updateProdukt`"), "{shown}");
+    assert!(!setup.path("other.tar.gz").exists());
+}
