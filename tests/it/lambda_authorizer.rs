@@ -15,20 +15,20 @@ use crate::lambda_extension::{Call, Lambda};
 const REST_TOKEN: &str = include_str!("../fixtures/gateway/rest-token.json");
 const REST_REQUEST: &str = include_str!("../fixtures/gateway/rest-request.json");
 const HTTP_1: &str = include_str!("../fixtures/gateway/http-1.0.json");
-const HTTP_2: &str = include_str!("../fixtures/gateway/http-2.0.json");
+pub(crate) const HTTP_2: &str = include_str!("../fixtures/gateway/http-2.0.json");
 
 const ROUTES: &str = include_str!("../../examples/authorizer/routes.toml");
 
 /// The authorizer of the shop, waiting for an event.
-struct Authorizer {
-    setup: Setup,
+pub(crate) struct Authorizer {
+    pub(crate) setup: Setup,
     lambda: Lambda,
     waiting: Option<Call>,
     child: Child,
 }
 
 /// The shop with an authorizer that answers in this form.
-fn shop(answer: &str) -> Setup {
+pub(crate) fn shop(answer: &str) -> Setup {
     let setup = Setup::new().settings(&format!("[authorizer]\nanswer = \"{answer}\"\n"));
     setup.write("routes.toml", ROUTES);
     setup
@@ -40,7 +40,7 @@ fn spawn(lambda: &Lambda, mut command: Command) -> Child {
 }
 
 impl Authorizer {
-    async fn start(setup: Setup) -> Self {
+    pub(crate) async fn start(setup: Setup) -> Self {
         let command = setup.command(&["lambda-authorizer"]);
         Self::start_as(setup, command).await
     }
@@ -53,7 +53,7 @@ impl Authorizer {
     }
 
     /// What the event is answered, or failed with.
-    async fn ask(&mut self, event: &str) -> Result<Value, Value> {
+    pub(crate) async fn ask(&mut self, event: &str) -> Result<Value, Value> {
         let event = serde_json::from_str(event).unwrap_or_else(|_| json!(event));
         self.waiting.take().unwrap().answer([("lambda-runtime-aws-request-id", "r-1")], event);
         let call = self.lambda.next().await;
@@ -73,7 +73,7 @@ impl Authorizer {
         }
     }
 
-    fn token(&self, user: &str, group: &str) -> String {
+    pub(crate) fn token(&self, user: &str, group: &str) -> String {
         let claims = Cognito::access(user, &[group], CLIENT, Timestamp::from_millis(now() * 1_000));
         self.setup.issuer.issue(&claims).unwrap().expose().to_owned()
     }
@@ -93,7 +93,7 @@ impl Drop for Authorizer {
 }
 
 /// A documented event with this token in it.
-fn with(event: &str, token: &str) -> String {
+pub(crate) fn with(event: &str, token: &str) -> String {
     event.replace("eyJh.eyJz.c2ln", token)
 }
 
@@ -153,7 +153,10 @@ async fn a_bad_token_is_unauthorized_and_never_shown() {
     let alice = authorizer.token("alice", "admin");
     let old = Cognito::access("alice", &["admin"], CLIENT, Timestamp::from_millis((now() - 7_200) * 1_000));
     let old = authorizer.setup.issuer.issue(&old).unwrap().expose().to_owned();
-    for token in [&alice[..alice.len() - 4], old.as_str(), "x", "a b"] {
+    let (head, tail) = alice.split_at(40);
+    let broken = [format!("{head}\\r\\n{tail}"), format!("{alice}\\n"), format!("{alice}\\r\\nX-User: root")];
+    let broken = broken.iter().map(String::as_str);
+    for token in [&alice[..alice.len() - 4], old.as_str(), "x", "a b"].into_iter().chain(broken) {
         for event in [REST_TOKEN, REST_REQUEST] {
             let error = authorizer.ask(&with(event, token)).await.unwrap_err();
             assert_eq!(

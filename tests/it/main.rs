@@ -15,6 +15,8 @@ mod audit;
 #[cfg(test)]
 mod authorize;
 #[cfg(test)]
+mod authorizer_bundle;
+#[cfg(test)]
 mod bundle;
 #[cfg(test)]
 mod bundle_age;
