@@ -1,6 +1,7 @@
 """The template of examples/sam: what the linters say, and what CloudFormation would make of it."""
 
 import os
+import re
 import subprocess
 
 import pytest
@@ -51,6 +52,19 @@ class TestFunction:
     def test_is_called_only_with_a_token_of_the_pool(self, function, properties):
         assert template.routes()[ROUTES[function]]["security"] == [{"SignedIn": []}]
 
+    def test_is_called_by_nothing_but_its_route(self, function, properties):
+        [permission] = [
+            permission
+            for permission in template.resources("AWS::Lambda::Permission").values()
+            if permission["FunctionName"] == {"Ref": properties["Name"]}
+        ]
+        assert permission["Principal"] == "apigateway.amazonaws.com"
+        text, names = permission["SourceArn"]["Fn::Sub"]
+        method, path = ROUTES[function]
+        # SAM writes any stage. The API has one, and whoever may add another may change this permission too.
+        assert names == {"__ApiId__": {"Ref": "Api"}, "__Stage__": "*"}
+        assert text.endswith(f":${{__ApiId__}}/${{__Stage__}}/{method}{re.sub('{.*?}', '*', path)}")
+
     def test_has_the_layer(self, properties):
         [layer] = properties["Layers"]
         [(name, contents)] = template.resources("AWS::Lambda::LayerVersion").items()
@@ -69,10 +83,14 @@ class TestFunction:
             "PALISADE__POLICIES__BUNDLE__COPY": "/tmp/palisade-bundle",
         }
 
-    def test_may_read_the_bundle_and_nothing_else_beside_its_tables(self, function):
+    def test_may_read_the_bundle_write_its_log_and_nothing_else_beside_its_tables(self, function):
         """What it may do to the tables is held to what it does, in test_built_functions.py."""
         beside = {grant for grant in template.grants(function) if not grant[0].startswith("dynamodb:")}
-        assert beside == {("s3:GetObject", "${Policies.Arn}/policies.tar.gz")}
+        assert beside == {
+            ("s3:GetObject", "${Policies.Arn}/policies.tar.gz"),
+            ("logs:CreateLogStream", "Logs.Arn"),
+            ("logs:PutLogEvents", "Logs.Arn"),
+        }
 
     def test_writes_to_the_log_that_is_kept(self, properties):
         assert properties["LoggingConfig"] == {"LogGroup": {"Ref": "Logs"}}
@@ -89,10 +107,11 @@ def test_nothing_is_granted_with_a_wildcard():
         ]
         assert not [name for name in names if "*" in name], statement
         assert "*" not in str(statement.get("Principal"))
-    roles = template.resources("AWS::IAM::Role").values()
-    assert {policy for role in roles for policy in role["ManagedPolicyArns"] if isinstance(policy, str)} == {
-        template.WRITE_LOGS
-    }
+
+
+def test_no_role_has_a_policy_that_is_not_in_the_template():
+    for role in template.resources("AWS::IAM::Role").values():
+        assert role["ManagedPolicyArns"] == [{"Ref": "ReadPoliciesAndWriteLogs"}]
 
 
 def test_the_bucket_of_policies_is_private_encrypted_versioned_and_spoken_to_over_tls():
