@@ -10,6 +10,8 @@ from cognito import REGION
 from service import REPOSITORY
 
 RUNNER = Path(__file__).with_name("invoke.mjs")
+# The one that the template names, whatever this machine has.
+NODE = Path(__file__).with_name("node_modules") / "node-24/bin/node"
 HANDLERS = REPOSITORY / "examples/handlers"
 
 
@@ -18,7 +20,7 @@ class Node:
 
     def __init__(self, handlers: Path = HANDLERS, **environment: str):
         self.process = subprocess.Popen(
-            ["node", RUNNER, handlers],
+            [NODE, RUNNER, handlers],
             # Nothing of ours leaks in, above all no credentials and no proxy.
             env={"PATH": os.environ["PATH"], **environment},
             stdin=subprocess.PIPE,

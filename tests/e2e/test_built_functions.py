@@ -2,6 +2,7 @@
 
 import base64
 import json
+import subprocess
 import urllib.request
 from contextlib import ExitStack, contextmanager
 
@@ -9,7 +10,7 @@ import pytest
 
 import template
 from artifacts import Checkout
-from functions import HANDLERS, Node, aws_environment
+from functions import HANDLERS, NODE, Node, aws_environment
 from gateway import ROUTES, http_event
 from shop import Shop, changes
 from stack import Stack
@@ -119,3 +120,9 @@ def test_an_artifact_holds_the_handlers_and_the_client_and_no_more(function, bui
     assert modules == {path.name for path in HANDLERS.glob("*.mjs")} | {"node_modules"}
     packages = {str(path.relative_to(folder)) for path in folder.glob("node_modules/*/*")}
     assert packages == {"node_modules/@palisade/client"}
+
+
+@pytest.mark.parametrize("function", ROUTES)
+def test_the_node_that_runs_an_artifact_is_the_one_of_the_template(function):
+    version = subprocess.run([NODE, "--version"], capture_output=True, text=True, check=True).stdout
+    assert template.functions()[function]["Runtime"] == f"nodejs{version.removeprefix('v').partition('.')[0]}.x"
