@@ -7,7 +7,9 @@ and Palisade.
 
 import os
 import re
+import signal
 import subprocess
+import threading
 import zipfile
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -74,6 +76,9 @@ COMMANDS = [block for block in WALK if block.language == "sh"]
 class Shell:
     """One bash for the whole walk, so that what one block sets the next one has."""
 
+    # Of seconds, for one block: `sam build` of six functions is the longest, and takes some ten.
+    PATIENCE = 120
+
     def __init__(self, folder, **environment):
         self._errors = folder / "errors.txt"
         with self._errors.open("w") as errors:
@@ -85,6 +90,7 @@ class Shell:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
+                start_new_session=True,
             )
 
     def run(self, commands: str) -> Ran:
@@ -93,11 +99,20 @@ class Shell:
         self._bash.stdin.write(f"{commands}\necho\necho '{end}'\n")
         self._bash.stdin.flush()
         output = ""
-        for line in self._bash.stdout:
-            if line == f"{end}\n":
-                return Ran(0, output.removesuffix("\n"), self._errors.read_text())
-            output += line
-        return Ran(self._bash.wait(), output, self._errors.read_text())
+        watchdog = threading.Timer(self.PATIENCE, self._end)
+        watchdog.start()
+        try:
+            for line in self._bash.stdout:
+                if line == f"{end}\n":
+                    return Ran(0, output.removesuffix("\n"), self._errors.read_text())
+                output += line
+            return Ran(self._bash.wait(), output, self._errors.read_text())
+        finally:
+            watchdog.cancel()
+
+    def _end(self):
+        """With the programs that it waits for, since they hold its standard output open."""
+        os.killpg(self._bash.pid, signal.SIGKILL)
 
     def close(self):
         self._bash.stdin.close()
@@ -114,8 +129,12 @@ def checkout(tmp_path_factory):
 def environment(checkout, moto):
     programs = checkout.folder / "programs"
     programs.mkdir()
-    for name, path in {"palisade": binary(), "aws": program("aws"), "sam": program("sam")}.items():
-        (programs / name).symlink_to(path)
+    for name in ("aws", "sam"):
+        (programs / name).symlink_to(program(name))
+    # What `make layer` leaves there when it builds. The page says how `palisade` comes to be found.
+    built = checkout.folder / "target/release"
+    built.mkdir(parents=True)
+    (built / "palisade").symlink_to(binary())
     return {
         **checkout.environment(),
         **aws_environment(moto),
@@ -195,7 +214,14 @@ def test_a_block_runs_and_prints_what_the_page_shows(block):
         assert re.fullmatch(pattern, block.ran.output), block.ran
 
 
-def test_the_project_from_verified_permissions_is_good(tmp_path, environment):
+def test_a_block_that_hangs_is_ended(tmp_path, environment, monkeypatch):
+    monkeypatch.setattr(Shell, "PATIENCE", 0.5)
+    shell = Shell(tmp_path, **environment)
+    assert shell.run("sleep 600 | cat").status == -signal.SIGKILL
+    shell.close()
+
+
+def test_the_project_from_verified_permissions_is_good(tmp_path, checkout, environment):
     project = [block for block in BLOCKS if block.section == PROJECT]
     for block in project:
         if block.language != "sh":
@@ -203,6 +229,7 @@ def test_the_project_from_verified_permissions_is_good(tmp_path, environment):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(block.text)
     [commands] = [block.text for block in project if block.language == "sh"]
+    environment = {**environment, "PATH": f"{checkout.folder}/target/release:{environment['PATH']}"}
     result = subprocess.run(["bash", "-ec", commands], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "2 passed" in result.stdout

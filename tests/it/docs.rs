@@ -202,6 +202,8 @@ fn the_links_of_the_pages_lead_somewhere() {
         "docs/lint.md",
         "docs/performance.md",
         "docs/authorizer.md",
+        "docs/aws.md",
+        "layer/README.md",
         "ARCHITECTURE.md",
         "CONTRIBUTING.md",
         "clients/node/README.md",
