@@ -265,6 +265,12 @@ impl<'a> Budget<'a> {
 }
 
 impl Kind {
+    /// The kind of a file that is called like this.
+    pub(super) fn of(name: &str) -> Option<Self> {
+        let kinds = [Self::Tests, Self::Policies, Self::Schema, Self::Entities];
+        kinds.into_iter().find(|kind| kind.wanted()(last_part(name)))
+    }
+
     pub(super) const fn wanted(self) -> fn(&str) -> bool {
         match self {
             Self::Policies => |name| has_extension(name, "cedar") || name == LINKS_FILE,
@@ -297,7 +303,7 @@ impl Kind {
         }
     }
 
-    const fn setting(self) -> &'static str {
+    pub(super) const fn setting(self) -> &'static str {
         match self {
             Self::Policies => "policies.dir",
             Self::Schema => "policies.schema",

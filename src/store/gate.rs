@@ -40,6 +40,16 @@ impl Edit {
     pub(super) fn new(sources: Result<Sources, Vec<Finding>>, tests: Option<TestTexts>) -> Self {
         Self { revision: sources.as_ref().ok().map(Sources::revision), sources, tests }
     }
+
+    /// The files that it was read from, as findings name them.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &str> {
+        let sources = self.sources.iter().flat_map(|sources| {
+            let Sources { policies, links, schema, entities, .. } = sources;
+            [policies, links, schema, entities]
+        });
+        let tests = self.tests.iter().flat_map(|tests| [&tests.shared, &tests.tests]);
+        sources.chain(tests).flatten().map(|source| &*source.path)
+    }
 }
 
 impl Gate {

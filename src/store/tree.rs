@@ -97,13 +97,12 @@ impl Mounted {
 
     fn walk(&self, folder: &Path, wanted: fn(&str) -> bool) -> Walk {
         let mut walk = Walk::default();
-        let below = self.below(folder);
-        if below.is_empty() {
-            let cause =
-                if self.file(folder).is_some() { ErrorKind::NotADirectory } else { ErrorKind::NotFound };
-            walk.faults.push(Fault { name: "".into(), cause: Cause::Unreadable(cause.into()) });
+        // An archive of files has no empty folders: one without any is not there.
+        if self.file(folder).is_some() {
+            let cause = Cause::Unreadable(ErrorKind::NotADirectory.into());
+            walk.faults.push(Fault { name: "".into(), cause });
         }
-        for name in below {
+        for name in self.below(folder) {
             let hidden = name.split('/').any(|part| part.starts_with('.'));
             if !hidden && wanted(name.rsplit('/').next().unwrap_or_default()) {
                 walk.files.push(Found { path: folder.join(&name), name: name.into() });

@@ -95,6 +95,35 @@ async fn a_bundle_that_cannot_serve_is_judged_once_and_the_last_good_one_serves(
 }
 
 #[tokio::test]
+async fn a_bundle_with_files_that_nothing_reads_is_refused() {
+    for (name, text) in [
+        ("entities/e.json", "[]"),
+        ("tests/a.test.yaml", "tests: []\n"),
+        ("policy/a.cedar", ANYBODY),
+        ("policies/README", ""),
+    ] {
+        let shelf = Shelf::new();
+        let setup = shop(&shelf, "");
+        shelf.put(packed_with(name, text));
+        let service = setup.start();
+        let refused = service.ready(|reply| reply.body["findings"][0]["path"] == name).await;
+        assert_eq!(refused.body["findings"][0]["code"], "bundle-entry", "{refused:?}");
+        assert_eq!(asked(&service).await, "503 not_ready");
+    }
+}
+
+#[tokio::test]
+async fn stored_entities_that_a_bundle_has_none_of_are_none() {
+    let shelf = Shelf::new();
+    let setup = Setup::new();
+    shelf.put(bundled(&setup));
+    let url = shelf.url();
+    let bundle = format!("[policies.bundle]\nurl = \"{url}\"\n");
+    let service = setup.settings(&format!("[policies]\nentities = \"entities\"\n{bundle}")).start();
+    assert_eq!(asked(&service).await, "deny no_permit");
+}
+
+#[tokio::test]
 async fn before_the_first_bundle_nothing_is_decided_and_the_files_on_disk_are_no_fallback() {
     let shelf = Shelf::new();
     let service = shop(&shelf, "").start();
@@ -253,14 +282,21 @@ fn a_place_outside_of_the_bundle_and_an_unsafe_url_stop_the_start() {
 
 /// A bundle that `palisade bundle` would not make: its policy does not fit its schema.
 fn bad() -> Vec<u8> {
+    packed_with("policies/bad.cedar", "permit (principal, action, resource) when { principal.nothing };\n")
+}
+
+/// The shop's files and one more, packed without a look at them.
+fn packed_with(name: &str, text: &str) -> Vec<u8> {
     let setup = Setup::new();
-    setup.write("policies/bad.cedar", "permit (principal, action, resource) when { principal.nothing };\n");
+    std::fs::create_dir_all(setup.path(name).parent().unwrap()).unwrap();
+    setup.write(name, text);
     let packed = Command::new("tar")
-        .args(["--create", "--gzip", "--file", "bad.tar.gz", "policies", "schema"])
+        .args(["--create", "--gzip", "--file", "packed.tar.gz", "policies", "schema"])
+        .args(if name.starts_with("policies/") { None } else { Some(name) })
         .current_dir(setup.folder.path())
         .status();
     assert!(packed.unwrap().success());
-    std::fs::read(setup.path("bad.tar.gz")).unwrap()
+    std::fs::read(setup.path("packed.tar.gz")).unwrap()
 }
 
 /// The program once more, in the same folder.

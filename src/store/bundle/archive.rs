@@ -1,6 +1,6 @@
 //! A `tar.gz` in memory: its entries by name, or what is wrong with it. Nothing is ever unpacked to disk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read as _, Write as _};
 use std::ops::{Bound, Range};
 use std::path::{Component, Path};
@@ -11,6 +11,7 @@ use flate2::{Compression, GzBuilder};
 
 use crate::cedar::Source;
 use crate::model::Finding;
+use crate::store::files::Kind;
 
 /// As many as a bundle of small files can have under the default `limits.bundle`, whatever that is set to:
 /// each one costs two blocks at least.
@@ -55,6 +56,17 @@ impl Archive {
     pub(in crate::store) fn below<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a str> {
         let from = (Bound::Included(prefix), Bound::Unbounded);
         self.files.range::<str, _>(from).map_while(move |(name, _)| name.strip_prefix(prefix))
+    }
+
+    /// Whoever put a file in counts on it: without its entities, a `forbid` may apply to nobody.
+    ///
+    /// # Errors
+    /// The files that are not among those that were read.
+    pub(super) fn all_read<'a>(&self, read: impl Iterator<Item = &'a str>) -> Result<(), Vec<Finding>> {
+        let read: BTreeSet<_> = read.collect();
+        let unread = self.files.keys().filter(|name| !read.contains(&***name));
+        let findings: Vec<_> = unread.map(|name| not_read(name)).collect();
+        if findings.is_empty() { Ok(()) } else { Err(findings) }
     }
 }
 
@@ -156,6 +168,17 @@ fn index(unpacked: &[u8], path: &Arc<str>) -> Result<Files, Vec<Finding>> {
 
 fn refused(name: &str, what: &str) -> Finding {
     Finding::error(&name.into(), ENTRY, what).help("make the bundle with `palisade bundle`")
+}
+
+fn not_read(name: &Arc<str>) -> Finding {
+    match Kind::of(name) {
+        Some(kind) => {
+            let message = format!("nothing reads it: `{}` names no place that it is in", kind.setting());
+            Finding::error(name, ENTRY, message).help("set it as it was when the bundle was made")
+        }
+        None => Finding::error(name, ENTRY, "nothing reads a file that is called so")
+            .help("make the bundle with `palisade bundle`, which leaves it out"),
+    }
 }
 
 /// What a file or a folder is called from the top of the archive.

@@ -176,9 +176,13 @@ impl Polls {
         let (bytes, name) = (Arc::clone(&packed.bytes), Arc::clone(&self.name));
         let current = self.in_force.as_ref().map(|in_force| in_force.publisher.current());
         let mut judging = background::start(move || {
-            let archive = Archive::read(&bytes, &name, files.limits().bundle)?;
-            let files = files.within(Arc::new(archive));
-            let mut admitted = admit(files.read_edit(), &files, &compiler)?;
+            let archive = Arc::new(Archive::read(&bytes, &name, files.limits().bundle)?);
+            let files = files.within(Arc::clone(&archive));
+            let edit = files.read_edit();
+            if edit.sources.is_ok() {
+                archive.all_read(edit.paths())?;
+            }
+            let mut admitted = admit(edit, &files, &compiler)?;
             admitted.warnings.extend(files.missing_ungated());
             match current {
                 Some(current) => unless_emptied(admitted, &current),
