@@ -31,7 +31,7 @@ pub(super) fn run(shell: &Shell) -> Exit {
         Err(fault) => return serve::failed(&fault, None),
     };
     match serve::start(shell) {
-        Ok((runtime, service)) => runtime.block_on(live(&api, service.stopping_within(PATIENCE))),
+        Ok((runtime, service)) => runtime.block_on(live(&api, service.in_lambda(PATIENCE))),
         Err(refused) => give_up(&api, &refused),
     }
 }

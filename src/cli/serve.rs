@@ -45,6 +45,8 @@ pub(super) struct Service {
     decisions: Listener,
     operations: Listener,
     patience: Patience,
+    /// Whether everything is frozen between requests.
+    freezes: bool,
 }
 
 /// The parts that the verbs that serve come by in different ways.
@@ -170,12 +172,12 @@ impl Service {
             records: RECORDS,
             probes: PROBES,
         };
-        Ok(Self { parts, log, decisions, operations, patience })
+        Ok(Self { parts, log, decisions, operations, patience, freezes: false })
     }
 
-    /// The same, where less time or more is given to stop.
-    pub(super) fn stopping_within(self, patience: Patience) -> Self {
-        Self { patience, ..self }
+    /// The same, where it is frozen between requests, and less time or more is given to stop.
+    pub(super) fn in_lambda(self, patience: Patience) -> Self {
+        Self { patience, freezes: true, ..self }
     }
 
     /// The addresses of decisions and operations.
@@ -191,7 +193,7 @@ impl Service {
     /// Serves until a signal or `end` says to stop.
     pub(super) async fn run(self, end: impl Future<Output = ()>) -> Result<(), Broken> {
         let (decisions_at, operations_at) = self.addresses();
-        let Self { parts, log, decisions, operations, patience } = self;
+        let Self { parts, log, decisions, operations, patience, freezes } = self;
         let Parts { configuration, policies, verifier, clock, metrics, further } = parts;
         let weak_settings = configuration.weak_settings();
         let config = configuration.config;
@@ -235,7 +237,7 @@ impl Service {
         let keys_end = turned(is_finished.clone());
         tokio::spawn(async move { keys.run(keys_end).await });
         let door = policies.door(api);
-        policies.keep_up(config.policies.watch, Arc::clone(&look), turned(is_finished.clone()));
+        policies.keep_up(freezes, config.policies.watch, Arc::clone(&look), turned(is_finished.clone()));
         tracing::info!(api = "decisions", address = decisions_at, "listening");
         tracing::info!(api = "operations", address = operations_at, "listening");
 

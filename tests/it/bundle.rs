@@ -1,16 +1,17 @@
 //! A service whose policies come in a bundle: made by the program, fetched over HTTP, and refused where it must be.
 
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::{Reply, Service, Setup, update};
+use crate::harness::{PATIENCE, Reply, Service, Setup, update};
 use crate::shelf::{Manner, Shelf};
 
 pub(crate) const ANYBODY: &str = "@id(\"anybody\") permit (principal, action, resource);\n";
 
 /// A shop whose policies are on this shelf; on disk it has the same, and nobody reads them there.
-fn shop(shelf: &Shelf, more: &str) -> Setup {
+pub(crate) fn shop(shelf: &Shelf, more: &str) -> Setup {
     let url = shelf.url();
     Setup::new().settings(&format!("[policies.bundle]\nurl = \"{url}\"\npoll = \"1s\"\n{more}"))
 }
@@ -220,6 +221,7 @@ async fn the_last_good_copy_serves_a_restart_with_the_age_that_it_has() {
     shelf.put(bundled(&setup));
     let mut service = setup.start();
     let revision = service.operations("/readyz").await.body["revision"].clone();
+    copied(&service);
     service.signal("KILL");
     service.ended();
     shelf.behave(Manner::Down);
@@ -239,6 +241,7 @@ async fn a_copy_that_is_damaged_or_too_old_does_not_serve() {
     let setup = shop(&shelf, "copy = \"copy\"\n");
     shelf.put(bundled(&setup));
     let mut service = setup.start();
+    copied(&service);
     service.signal("KILL");
     service.ended();
     shelf.behave(Manner::Down);
@@ -297,6 +300,15 @@ fn packed_with(name: &str, text: &str) -> Vec<u8> {
         .status();
     assert!(packed.unwrap().success());
     std::fs::read(setup.path("packed.tar.gz")).unwrap()
+}
+
+/// Waits until there is a copy: nobody else does.
+fn copied(service: &Service) {
+    let deadline = Instant::now() + PATIENCE;
+    while !service.setup.path("copy").exists() {
+        assert!(Instant::now() < deadline, "there is no copy");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// The program once more, in the same folder.

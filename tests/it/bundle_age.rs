@@ -1,7 +1,7 @@
 //! Policies that are fetched, under a clock that the test moves: who asks for them when, and until when they serve.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use palisade::cedar::{Compiler, Settings};
 use palisade::clock::Clock;
@@ -83,12 +83,63 @@ async fn while_the_store_says_nothing_one_request_waits_a_moment_and_the_others_
     shelf.behave(Manner::Silent);
     clock.advance(Duration::from_secs(10));
     let asking = Arc::clone(&fetched);
+    let began = Instant::now();
     let asking = tokio::spawn(async move { asking.fresh().await.is_ok() });
     let silent = shelf.clone();
     tokio::task::spawn_blocking(move || silent.asked_in_all(2)).await.unwrap();
     assert!(fetched.fresh().await.is_ok());
     assert!(!asking.is_finished(), "the first still waits");
-    assert!(asking.await.unwrap(), "and not for longer than a request may");
+    assert!(asking.await.unwrap());
+    assert!(began.elapsed() < Duration::from_secs(2), "not for longer than a request may");
+}
+
+#[tokio::test]
+async fn a_poll_that_a_freeze_has_cut_is_not_waited_out() {
+    let (shelf, setup) = (Shelf::new(), Setup::new());
+    shelf.put(bundled(&setup));
+    let clock = clock();
+    let fetched = fetched(&setup, &shelf, &clock).await;
+    let mut status = fetched.status();
+    let before = status.borrow_and_update().serving.as_ref().unwrap().revision.clone();
+    shelf.behave(Manner::Silent);
+    clock.advance(Duration::from_secs(10));
+    let asking = Arc::clone(&fetched);
+    let asking = tokio::spawn(async move { asking.fresh().await.is_ok() });
+    let silent = shelf.clone();
+    tokio::task::spawn_blocking(move || silent.asked_in_all(2)).await.unwrap();
+    // Whoever was asked does not answer any more; whoever is asked now does.
+    setup.write("policies/anybody.cedar", ANYBODY);
+    shelf.put(bundled(&setup));
+    clock.advance(Duration::from_hours(1));
+    assert!(fetched.fresh().await.is_ok());
+    assert_eq!(
+        shelf.counts(),
+        (2, 0),
+        "fetched before the answer, as far as it takes no longer than a moment"
+    );
+    let another = |status: &PolicyStatus| status.serving.as_ref().unwrap().revision != before;
+    tokio::time::timeout(PATIENCE, status.wait_for(another)).await.unwrap().unwrap();
+    assert!(asking.await.unwrap());
+}
+
+#[tokio::test]
+async fn where_nothing_is_held_whoever_comes_waits_for_the_poll_under_way() {
+    let (shelf, setup) = (Shelf::new(), Setup::new());
+    let clock = clock();
+    let fetched = fetched(&setup, &shelf, &clock).await;
+    assert_eq!(fetched.fresh().await.unwrap_err(), NotReady::Never);
+    shelf.put(bundled(&setup));
+    clock.advance(Duration::from_secs(1));
+    let requests: Vec<_> = (0..10)
+        .map(|_| {
+            let fetched = Arc::clone(&fetched);
+            tokio::spawn(async move { fetched.fresh().await.is_ok() })
+        })
+        .collect();
+    for request in requests {
+        assert!(request.await.unwrap(), "and not only who began it");
+    }
+    assert_eq!(shelf.counts(), (1, 0), "one for all of them");
 }
 
 #[tokio::test]

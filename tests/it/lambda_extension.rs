@@ -4,6 +4,7 @@
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Stdio;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::to_bytes;
@@ -14,7 +15,9 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use crate::bundle::{ANYBODY, bundled, shop};
 use crate::harness::{PATIENCE, Service, Setup, update};
+use crate::shelf::Shelf;
 
 /// The APIs of an environment, each of whose calls a test answers itself.
 pub(crate) struct Lambda {
@@ -157,6 +160,37 @@ async fn a_pool_that_cannot_be_reached_leaves_it_ready_and_refusing_until_it_can
     assert_eq!(extension.authorize(&alice, update()).await.outcome(), "503 not_ready");
     extension.setup.write("jwks.json", &keys);
     extension.until(&alice, update(), |reply| reply.status == 200).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_freeze_the_first_request_gets_the_bundle_that_is_there_now() {
+    let mut lambda = Lambda::start().await;
+    let shelf = Shelf::new();
+    let setup = shop(&shelf, "max_stale = \"2s\"\n");
+    shelf.put(bundled(&setup));
+    let extension = lambda.run(setup, &[]);
+    let bob = extension.token("bob", &["user"]);
+    let _waiting = lambda.register("GET event/next").await;
+    assert_eq!(extension.authorize(&bob, update()).await.outcome(), "deny no_permit");
+    extension.signal("STOP");
+    extension.setup.write("policies/anybody.cedar", ANYBODY);
+    shelf.put(bundled(&extension.setup));
+    // Longer than `max_stale`: nothing but time makes it so.
+    tokio::time::sleep(Duration::from_millis(2_100)).await;
+    extension.signal("CONT");
+    assert_eq!(extension.authorize(&bob, update()).await.outcome(), "allow permitted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_down_leaves_it_ready_and_refusing_until_it_is_up() {
+    let mut lambda = Lambda::start().await;
+    let shelf = Shelf::new();
+    let extension = lambda.run(shop(&shelf, ""), &[]);
+    let bob = extension.token("bob", &["user"]);
+    let _waiting = lambda.register("GET event/next").await;
+    assert_eq!(extension.authorize(&bob, update()).await.outcome(), "503 not_ready");
+    shelf.put(bundled(&extension.setup));
+    extension.until(&bob, update(), |reply| reply.outcome() == "deny no_permit").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -124,9 +124,12 @@ impl Policies {
         }))
     }
 
-    /// Puts in force what is new, until `end`; and looks at once whenever `look` is notified.
+    /// Puts in force what is new, until `end`; and looks at once whenever `look` is notified. A bundle is left to the
+    /// requests where they are `all_that_runs`: after a thaw, whatever asks before the first of them has it go on
+    /// with what was held.
     pub(super) fn keep_up(
         self,
+        all_that_runs: bool,
         watch: bool,
         look: Arc<Notify>,
         end: impl Future<Output = ()> + Send + 'static,
@@ -136,6 +139,7 @@ impl Policies {
                 tokio::spawn(reloads.run(watch, look, end));
             }
             Self::OnDisk { reloads: None, .. } => {}
+            Self::Fetched(_) if all_that_runs => {}
             Self::Fetched(fetched) => {
                 tokio::spawn(fetched.run(look, end));
             }

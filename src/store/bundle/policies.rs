@@ -40,6 +40,10 @@ pub struct FetchedPolicies {
     held: ArcSwap<Held>,
     /// One poll at a time.
     polls: Arc<Mutex<Polls>>,
+    /// Tells the fetch under way that everything was frozen meanwhile: nobody may be there any more.
+    thawed: Notify,
+    /// For the one request that waits for a poll that it has not begun.
+    patient: Mutex<()>,
     status: watch::Receiver<PolicyStatus>,
 }
 
@@ -111,6 +115,8 @@ impl FetchedPolicies {
             clock,
             held: ArcSwap::default(),
             polls: Arc::new(Mutex::new(polls)),
+            thawed: Notify::new(),
+            patient: Mutex::new(()),
             status,
         }))
     }
@@ -131,15 +137,14 @@ impl FetchedPolicies {
     }
 
     /// What can be decided by now. Asks the store if what is held is due: one caller at a time does and waits for
-    /// it, for a moment, and the others go on with what there is.
+    /// it, for a moment, and the others go on with what there is; where there is nothing, they wait as well.
     ///
     /// # Errors
     /// There is nothing, or it is too old.
     pub async fn fresh(self: &Arc<Self>) -> Result<Snapshots, NotReady> {
-        if let Some(polls) = self.turn() {
-            // On a task of its own: it is not to end with the request.
-            let asking = tokio::spawn(Arc::clone(self).ask(polls));
-            let _comes_later = tokio::time::timeout(PATIENCE, asking).await;
+        let now = self.clock.now();
+        if self.is_due() || self.usable(now).is_err() {
+            let _comes_later = tokio::time::timeout(PATIENCE, self.renew(now)).await;
         }
         self.usable(self.clock.now())
     }
@@ -167,26 +172,56 @@ impl FetchedPolicies {
         }
     }
 
-    /// For one at a time, and for nobody while it is not time.
-    fn turn(&self) -> Option<OwnedMutexGuard<Polls>> {
-        let polls = if self.is_due() { Arc::clone(&self.polls).try_lock_owned().ok() } else { None };
+    /// Waits for a poll, where this is who does.
+    async fn renew(self: &Arc<Self>, now: Now) {
+        let polls = Arc::clone(&self.polls);
+        let polls = if let Ok(polls) = Arc::clone(&polls).try_lock_owned() {
+            polls
+        } else {
+            let overlong = self.is_overlong(now);
+            if overlong {
+                self.thawed.notify_waiters();
+            }
+            // Held no longer than it is waited for the other's poll.
+            let alone = overlong.then(|| self.patient.try_lock().ok()).flatten();
+            if alone.is_none() && self.usable(now).is_ok() {
+                return;
+            }
+            polls.lock_owned().await
+        };
         // Somebody else may have asked between the two.
-        polls.filter(|_| self.is_due())
+        if self.is_due() {
+            // On a task of its own: it is not to end with the request.
+            let _panicked = tokio::spawn(Arc::clone(self).ask(polls)).await;
+        }
+    }
+
+    /// Whether the poll under way began before this process was frozen, or has been judging for as long.
+    fn is_overlong(&self, now: Now) -> bool {
+        self.is_due() && self.held.load().asked_at.is_some_and(|asked_at| now.age_of(asked_at) > POLL)
     }
 
     fn is_due(&self) -> bool {
         self.due_in(self.clock.now()).is_zero()
     }
 
+    /// Asks, and notes what there is to decide by. The copy is written when nobody waits any more.
     async fn ask(self: Arc<Self>, mut polls: OwnedMutexGuard<Polls>) {
-        let asked_at = self.clock.now();
-        self.note(|held| held.asked_at = Some(asked_at));
+        let (asked_at, answer) = loop {
+            let asked_at = self.clock.now();
+            self.note(|held| held.asked_at = Some(asked_at));
+            tokio::select! {
+                answer = polls.fetch(POLL) => break (asked_at, answer),
+                () = self.thawed.notified() => {}
+            }
+        };
         // What is wrong is in the log and in the status.
-        let Ok(first) = polls.poll(asked_at, POLL).await else { return };
+        let Ok(first) = polls.settle(asked_at, answer).await else { return };
         self.note(|held| {
             held.heard_at = Some(asked_at);
             held.snapshots = held.snapshots.take().or(first);
         });
+        tokio::spawn(async move { polls.renew_copy(asked_at).await });
     }
 
     /// How long the store is not to be asked yet.

@@ -57,17 +57,21 @@ pub(super) struct InForce {
 type Judged = Result<Compiled, Vec<Finding>>;
 
 impl Polls {
-    /// Asks once, at this time, and judges what is new. Gives the read end of the swap point where it is the first.
+    /// Asks once for what is not known.
+    pub(super) async fn fetch(&self, within: Duration) -> Result<Answer, FetchFault> {
+        let known = self.seen.as_ref().and_then(|seen| seen.etag.clone());
+        self.fetcher.fetch(known.as_deref(), within).await
+    }
+
+    /// Judges what is new. Gives the read end of the swap point where it is the first.
     ///
     /// # Errors
     /// The store was not heard. Then nothing has changed.
-    pub(super) async fn poll(
+    pub(super) async fn settle(
         &mut self,
         asked_at: Now,
-        within: Duration,
+        answer: Result<Answer, FetchFault>,
     ) -> Result<Option<Snapshots>, FetchFault> {
-        let known = self.seen.as_ref().and_then(|seen| seen.etag.clone());
-        let answer = self.fetcher.fetch(known.as_deref(), within).await;
         let result = match &answer {
             Ok(Answer::Unchanged) => "unchanged",
             Ok(Answer::Bundle(_)) => "fetched",
@@ -89,7 +93,6 @@ impl Polls {
             bundle.heard_at = Some(asked_at);
             bundle.failure = None;
         });
-        self.renew_copy(asked_at).await;
         Ok(first)
     }
 
@@ -212,7 +215,7 @@ impl Polls {
     }
 
     /// Writes the copy where there is none of the bundle in force, or one that grows old.
-    async fn renew_copy(&mut self, now: Now) {
+    pub(super) async fn renew_copy(&mut self, now: Now) {
         let Some(copy) = self.copy.clone() else { return };
         let Some(in_force) = self.in_force.as_mut() else { return };
         // The store has not said anything of the bundle in force.
