@@ -139,8 +139,8 @@ impl Fetcher {
 }
 
 /// The variables that name an endpoint, the later wins (AWS SDKs and Tools Reference Guide, "Service-specific
-/// endpoints").
-const ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"];
+/// endpoints"); the first is what the library calls it as well.
+const ENDPOINTS: [&str; 3] = ["AWS_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"];
 
 fn s3<'a>(
     bucket: &str,
@@ -238,6 +238,8 @@ mod tests {
         for url in ["https://s3.example.com", "http://127.0.0.1:9000"] {
             assert!(s3(&[("AWS_ENDPOINT_URL", url)]).is_ok(), "{url}");
         }
+        assert!(s3(&[("AWS_ENDPOINT", "http://s3.example.com")]).is_err());
+        assert!(s3(&[("AWS_ENDPOINT", "http://127.0.0.1:9000")]).is_ok());
         let anywhere = ("AWS_ENDPOINT_URL_S3", "http://s3.example.com");
         let error = s3(&[("AWS_ALLOW_HTTP", "true"), anywhere]).unwrap_err().to_string();
         assert!(
