@@ -81,7 +81,8 @@ async fn a_bundle_that_cannot_serve_is_judged_once_and_the_last_good_one_serves(
     let service = setup.start();
     let revision = service.operations("/readyz").await.body["revision"].clone();
 
-    shelf.put(bad());
+    let broken = bad();
+    shelf.put(broken.clone());
     let degraded = service.ready(|reply| reply.body["status"] == "degraded").await;
     assert_eq!(degraded.body["findings"][0]["path"], "policies/bad.cedar");
     assert_eq!(degraded.body["revision"], revision);
@@ -89,6 +90,14 @@ async fn a_bundle_that_cannot_serve_is_judged_once_and_the_last_good_one_serves(
     assert_eq!(asked(&service).await, "deny no_permit");
     assert_eq!(service.metric("palisade_reloads_total{result=\"failed\"}").await, 1.0);
     assert_eq!(shelf.counts().0, 2);
+
+    // The same bytes under another tag are downloaded once more.
+    shelf.put(broken);
+    shelf.asked(3);
+    let downloads = shelf.counts().0;
+    assert!(downloads <= 4, "{downloads} downloads");
+    shelf.asked(2);
+    assert_eq!(shelf.counts().0, downloads);
 
     shelf.put(good);
     service.ready(|reply| reply.body["status"] == "ok").await;

@@ -107,6 +107,7 @@ impl FetchedPolicies {
             copy: copy.as_deref().map(|path| CopyFile::new(path, source, most)),
             max_stale: max_stale.0,
             seen: None,
+            damaged: false,
             in_force: None,
         };
         Ok(Arc::new(Self {
