@@ -100,7 +100,7 @@ async fn a_poll_that_a_freeze_has_cut_is_not_waited_out() {
     let clock = clock();
     let fetched = fetched(&setup, &shelf, &clock).await;
     let mut status = fetched.status();
-    let before = status.borrow_and_update().serving.as_ref().unwrap().revision.clone();
+    let before = Arc::clone(&status.borrow_and_update().serving.as_ref().unwrap().revision);
     shelf.behave(Manner::Silent);
     clock.advance(Duration::from_secs(10));
     let asking = Arc::clone(&fetched);

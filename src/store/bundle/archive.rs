@@ -65,7 +65,7 @@ impl Archive {
     pub(super) fn all_read<'a>(&self, read: impl Iterator<Item = &'a str>) -> Result<(), Vec<Finding>> {
         let read: BTreeSet<_> = read.collect();
         let unread = self.files.keys().filter(|name| !read.contains(&***name));
-        let findings: Vec<_> = unread.map(|name| not_read(name)).collect();
+        let findings: Vec<_> = unread.map(not_read).collect();
         if findings.is_empty() { Ok(()) } else { Err(findings) }
     }
 }
