@@ -5,7 +5,7 @@ use std::io;
 
 use serde_json::ser::Formatter;
 
-/// Compact JSON in which every character that is not printable is written as `\uXXXX`: controls,
+/// Compact JSON in which every character that is not printable is written as `\u` and its number: controls,
 /// U+2028 and U+2029, bidirectional and zero-width characters, private and unassigned ones.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Printable;
