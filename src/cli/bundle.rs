@@ -53,7 +53,8 @@ pub(super) fn run(shell: &Shell, args: &Args) -> Exit {
         Err(findings) => return refuse(&findings, &texts, shell.format),
     };
     if let Err(error) = write(&args.output, &made.bytes) {
-        render::failure(&format!("`{}` cannot be written: {error}", args.output.display()), None);
+        let help = "name a file in a folder that is there and that you may write to: `--output FILE`";
+        render::failure(&format!("`{}` cannot be written: {error}", args.output.display()), Some(help));
         return Exit::Failed;
     }
     tell(&made, &args.output, shell.format);

@@ -54,7 +54,8 @@ impl FromStr for Location {
                 _ => Err(format!("`{text}` names no object: write `s3://bucket/key`")),
             };
         }
-        let endpoint = Endpoint::parse(text).map_err(|fault| fault.to_string())?;
+        let endpoint = Endpoint::parse(text)
+            .map_err(|fault| format!("{fault}; write `s3://bucket/key` or an https URL"))?;
         if endpoint.url().query().is_some() || endpoint.url().fragment().is_some() {
             return Err(
                 "the URL has a query or a fragment: such URLs end, and they end up in logs".to_owned()
