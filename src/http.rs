@@ -1,18 +1,14 @@
 //! The decision API and the operations API over HTTP.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 pub use axum::Router;
 use axum::body::Body;
 use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
-use axum::middleware::from_fn_with_state;
 use axum::response::Response;
-use axum::routing::post;
 use serde::Deserialize;
 
-use crate::clock::Clock;
 use crate::decision::Decider;
 use crate::identity::Verifier;
 use crate::model::status::WeakSetting;
@@ -29,6 +25,7 @@ mod intake;
 mod keepalive;
 pub mod listen;
 pub mod ops;
+mod service;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -37,6 +34,7 @@ pub use door::{Attendant, Closed, Door};
 pub use error::{ApiError, Problem};
 pub use listen::{Address, SocketMode};
 pub use ops::Operations;
+pub use service::Decisions;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -127,18 +125,6 @@ impl Api {
     fn metrics(&self) -> &Metrics {
         &self.decider.metrics
     }
-}
-
-/// The routes of the decision API. What comes in is traced before it is let in.
-pub fn router(door: Door, clock: Clock, metrics: Metrics, limits: &Limits) -> Router {
-    let traced = Arc::new(trace::Traced::new(clock, metrics, limits));
-    Router::new()
-        .route(authorize::PATH, post(authorize::authorize))
-        .route(batch::PATH, post(batch::authorize))
-        .fallback(error::not_found)
-        .method_not_allowed_fallback(error::method_not_allowed)
-        .with_state(door)
-        .layer(from_fn_with_state(traced, trace::decision))
 }
 
 /// A 200.

@@ -241,9 +241,9 @@ impl Service {
         tracing::info!(api = "decisions", address = decisions_at, "listening");
         tracing::info!(api = "operations", address = operations_at, "listening");
 
-        let router = http::router(door, clock, metrics, &config.limits);
+        let service = http::Decisions::new(door, clock, metrics, &config.limits);
         let decisions =
-            listen::run(decisions, router, &config.limits, turned(is_stopping), patience.requests);
+            listen::run(decisions, service, &config.limits, turned(is_stopping), patience.requests);
         let router = http::ops::router(status).merge(further);
         let probes = listen::run(operations, router, &config.limits, turned(is_finished), patience.probes);
         let finish = async {

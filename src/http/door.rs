@@ -4,9 +4,6 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
-use axum::http::request::Parts;
-
 use super::Api;
 use super::error::{ApiError, Problem};
 
@@ -29,16 +26,12 @@ pub struct Closed {
     pub cause: String,
 }
 
-/// An API that may decide this request.
-pub(super) struct Entered(pub(super) Arc<Api>);
-
-impl FromRequestParts<Door> for Entered {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(_: &mut Parts, door: &Door) -> Result<Self, ApiError> {
-        match door {
-            Door::Open(api) => Ok(Self(Arc::clone(api))),
-            Door::Attended(attendant) => attendant().await.map(Self).map_err(|Closed { cause }| {
+impl Door {
+    /// An API that may decide the request which comes in.
+    pub(super) async fn enter(&self) -> Result<Arc<Api>, ApiError> {
+        match self {
+            Self::Open(api) => Ok(Arc::clone(api)),
+            Self::Attended(attendant) => attendant().await.map_err(|Closed { cause }| {
                 let detail = "there are no policies right now that could be decided by";
                 ApiError::new(Problem::NotReady, detail).because(cause)
             }),

@@ -317,15 +317,15 @@ pub(super) const fn code_of(status: Status) -> StatusCode {
 }
 
 /// The answer to an unknown path. It does not repeat the path.
-pub(super) async fn not_found() -> ApiError {
+pub(super) fn no_route() -> ApiError {
     ApiError::new(
         Problem::NotFound,
         "there is no such route: `GET /openapi.json` of the operations listener has them all",
     )
 }
 
-/// The answer to a known path with another method; the router adds `Allow`.
-pub(super) async fn method_not_allowed() -> ApiError {
+/// The answer to a known path with another method, beside `Allow`.
+pub(super) fn wrong_method() -> ApiError {
     ApiError::new(Problem::MethodNotAllowed, "the header `Allow` has the methods of this route")
 }
 

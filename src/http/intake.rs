@@ -3,15 +3,15 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 
-use axum::body::{Body, Bytes, HttpBody as _};
-use axum::extract::Request;
-use axum::http::HeaderMap;
+use axum::body::Bytes;
+use axum::http::{HeaderMap, Request};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::request::Parts;
 
 use super::Api;
 use super::bearer;
 use super::error::{ApiError, Problem};
+use super::service::Content;
 use super::trace::Facts;
 use crate::identity::{TokenError, Verified};
 use crate::model::{Limits, Refusal, Token};
@@ -23,7 +23,6 @@ pub(super) struct Received<Q> {
     pub(super) verified: Verified,
     pub(super) question: Q,
     pub(super) explain: bool,
-    pub(super) facts: Facts,
 }
 
 /// How a route reads its body.
@@ -42,11 +41,11 @@ type Parse<Q> = fn(&[u8], &Limits) -> Result<(Option<Token>, Q), Refusal>;
 /// that is on record.
 pub(super) async fn receive<Q>(
     api: &Api,
-    request: Request,
+    request: Request<impl Content>,
+    facts: &Facts,
     reading: Reading<Q>,
 ) -> Result<Received<Q>, ApiError> {
     let (parts, body) = request.into_parts();
-    let facts = Facts::of(&parts.extensions)?;
     let bearer = match bearer::token(&parts.headers)? {
         Some(token) => Some(verify(api, &token).await?),
         None => None,
@@ -61,7 +60,7 @@ pub(super) async fn receive<Q>(
                         Problem::MalformedRequest,
                         "there is a token in the header `Authorization` and another in the body: send one",
                     );
-                    return Err(on_record(api, error, &verified, &facts).await);
+                    return Err(on_record(api, error, &verified, facts).await);
                 }
                 (None, None) => {
                     return Err(ApiError::new(
@@ -70,10 +69,10 @@ pub(super) async fn receive<Q>(
                     ));
                 }
             };
-            Ok(Received { verified, question, explain, facts })
+            Ok(Received { verified, question, explain })
         }
         Err(error) => Err(match bearer {
-            Some(verified) => on_record(api, error, &verified, &facts).await,
+            Some(verified) => on_record(api, error, &verified, facts).await,
             None => error,
         }),
     }
@@ -105,7 +104,12 @@ struct Read<Q> {
     explain: bool,
 }
 
-async fn read<Q>(api: &Api, parts: &Parts, body: Body, reading: Reading<Q>) -> Result<Read<Q>, ApiError> {
+async fn read<Q>(
+    api: &Api,
+    parts: &Parts,
+    body: impl Content,
+    reading: Reading<Q>,
+) -> Result<Read<Q>, ApiError> {
     let explain = reading.explains && wants_explanation(parts.uri.query())?;
     if !reading.explains && parts.uri.query().is_some_and(|query| !query.is_empty()) {
         return Err(ApiError::new(Problem::MalformedRequest, "this route has no query parameters"));
@@ -159,13 +163,15 @@ pub(super) fn is_json(content_type: &str) -> bool {
 }
 
 /// The whole body. One that came in one piece, as nearly all do, is not copied.
-async fn collect(mut body: Body, limit: usize) -> Result<Bytes, ApiError> {
+async fn collect(mut body: impl Content, limit: usize) -> Result<Bytes, ApiError> {
     if body.size_hint().lower() > u64::try_from(limit).unwrap_or(u64::MAX) {
         return Err(too_large(limit));
     }
     let mut first = Bytes::new();
     let mut all = Vec::new();
-    while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+    while !body.is_end_stream()
+        && let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await
+    {
         let frame = frame.map_err(|error| {
             ApiError::new(Problem::MalformedRequest, "the body broke off").because(error.to_string())
         })?;
@@ -191,6 +197,8 @@ fn too_large(limit: usize) -> ApiError {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
+
     use super::*;
 
     #[test]

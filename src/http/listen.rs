@@ -1,5 +1,6 @@
 //! The listeners: where they are, how they are bound, and how connections are served.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::fs::Permissions;
 use std::io::{self, ErrorKind};
@@ -10,10 +11,14 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use axum::Router;
+use axum::ServiceExt as _;
+use axum::http::Request;
+use axum::response::Response;
 use axum_server::accept::{DefaultAcceptor, NoDelayAcceptor};
 use axum_server::{Handle, Server};
+use hyper::body::Incoming;
 use serde::{Deserialize, Deserializer, de};
+use tower::Service;
 
 use super::keepalive::KeepAlive;
 use crate::model::Limits;
@@ -123,14 +128,18 @@ impl Listener {
 }
 
 /// Serves until `shutdown`, then finishes what runs, for `grace` at most.
-pub async fn run(
+pub async fn run<S>(
     listener: Listener,
-    router: Router,
+    service: S,
     limits: &Limits,
     shutdown: impl Future<Output = ()>,
     grace: Duration,
-) -> io::Result<()> {
-    let service = router.into_make_service();
+) -> io::Result<()>
+where
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    let service = service.into_make_service();
     match listener {
         Listener::Tcp(listener) => {
             let handle = Handle::new();
@@ -329,7 +338,7 @@ mod tests {
         let path = folder.path().join("palisade.sock");
         let listener = Address::Unix(path.clone()).bind(SocketMode::default()).unwrap();
         let limits = Limits::default();
-        run(listener, Router::new(), &limits, std::future::ready(()), Duration::ZERO).await.unwrap();
+        run(listener, axum::Router::new(), &limits, std::future::ready(()), Duration::ZERO).await.unwrap();
         assert!(!path.exists());
     }
 }

@@ -54,8 +54,8 @@ pub fn router(operations: Operations) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .route("/openapi.json", get(openapi))
-        .fallback(error::not_found)
-        .method_not_allowed_fallback(error::method_not_allowed)
+        .fallback(async || error::no_route())
+        .method_not_allowed_fallback(async || error::wrong_method())
         .with_state(operations)
         .layer(from_fn_with_state(clock, trace::operation))
 }

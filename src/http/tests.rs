@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tokio::sync::watch;
 use tower::ServiceExt as _;
 
 use super::*;
+use crate::clock::Clock;
 use crate::cedar::{Settings, Source, Sources, compile, live};
 use crate::decision::tests::off_the_record;
 use crate::model::status::{KeyStatus, PolicyStatus, Serving};
@@ -82,7 +84,7 @@ impl Service {
         }
     }
 
-    fn router(&self) -> Router {
+    fn decisions(&self) -> Decisions {
         let schema = Source { path: "s".into(), name: "s".into(), text: "entity User, Group;".into() };
         let sources = Sources { schema: vec![schema], settings: Settings::default(), ..Sources::default() };
         let (_, snapshots) = live::channel(compile(&sources, &self.limits).unwrap().snapshot);
@@ -94,11 +96,11 @@ impl Service {
             explain: self.explain,
             operations: self.operations(),
         });
-        router(Door::Open(api), self.clock.clone(), self.metrics.clone(), &self.limits)
+        Decisions::new(Door::Open(api), self.clock.clone(), self.metrics.clone(), &self.limits)
     }
 
     async fn send(&self, request: Request<Body>) -> Answered {
-        answered(self.router(), request).await
+        answered(self.decisions(), request).await
     }
 
     async fn ops(&self, path: &str) -> Answered {
@@ -106,8 +108,11 @@ impl Service {
     }
 }
 
-async fn answered(router: Router, request: Request<Body>) -> Answered {
-    let response = router.oneshot(request).await.unwrap();
+async fn answered<S>(service: S, request: Request<Body>) -> Answered
+where
+    S: tower::Service<Request<Body>, Response = Response, Error = Infallible>,
+{
+    let response = service.oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     assert!(body.size_hint().exact().is_some());
     let body: Bytes = to_bytes(body, usize::MAX).await.unwrap();
@@ -246,18 +251,18 @@ async fn every_answer_carries_the_id_of_its_request() {
 async fn a_service_at_its_limit_says_so_at_once_and_frees_the_place() {
     let mut service = Service::new();
     service.limits.in_flight = 1;
-    let router = service.router();
-    let waiting = tokio::spawn(answered(router.clone(), ask().body(pending()).unwrap()));
+    let decisions = service.decisions();
+    let waiting = tokio::spawn(answered(decisions.clone(), ask().body(pending()).unwrap()));
     while service.metrics.in_flight.get() == 0 {
         tokio::task::yield_now().await;
     }
-    let refused = answered(router.clone(), ask().body(QUESTION.into()).unwrap()).await;
+    let refused = answered(decisions.clone(), ask().body(QUESTION.into()).unwrap()).await;
     assert_eq!(refused.code(), "503 overloaded");
     assert_eq!(refused.headers[RETRY_AFTER], "1");
     waiting.abort();
     assert!(waiting.await.is_err());
     assert_eq!(service.metrics.in_flight.get(), 0);
-    let taken = answered(router, ask().body(QUESTION.into()).unwrap()).await;
+    let taken = answered(decisions, ask().body(QUESTION.into()).unwrap()).await;
     assert_eq!(taken.code(), "401 missing_token");
 }
 

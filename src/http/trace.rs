@@ -1,70 +1,37 @@
-//! What every request gets: an id, a place among those in flight, a time limit, and one line in
-//! the program log.
+//! What every request gets, of whichever listener: an id, one line in the program log, and an end of its own
+//! where it panics.
 
 use std::any::Any;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use crate::telemetry::metrics::Gauge;
 use axum::extract::{Request, State};
-use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method};
+use axum::http::{self, HeaderMap, HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use tokio::time::timeout;
 
-use super::error::{ApiError, Failure, Problem};
+use super::error::{ApiError, Failure};
 use crate::clock::Clock;
 use crate::decision::{RequestFacts, new_uuid};
-use crate::model::{Limits, Now};
-use crate::telemetry::Metrics;
-use crate::telemetry::metrics::CodeLabels;
+use crate::model::Now;
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The longest id that a caller may give its request.
 const LONGEST_ID: usize = 128;
 
-/// How requests for decisions are traced.
-#[derive(Debug, Clone)]
-pub(super) struct Traced {
-    clock: Clock,
-    metrics: Metrics,
-    time_limit: Duration,
-    /// How many run at once.
-    in_flight: i64,
-}
-
 /// What is known of a request before anything of it is judged.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Facts {
-    id: HeaderValue,
-    started: Now,
-}
-
-impl Traced {
-    pub(super) fn new(clock: Clock, metrics: Metrics, limits: &Limits) -> Self {
-        let in_flight = i64::try_from(limits.in_flight).unwrap_or(i64::MAX);
-        Self { clock, metrics, time_limit: limits.request.0, in_flight }
-    }
-
-    fn enter(&self) -> Option<InFlight<'_>> {
-        let before = self.metrics.in_flight.inc();
-        let place = InFlight(&self.metrics.in_flight);
-        (before < self.in_flight).then_some(place)
-    }
+    pub(super) id: HeaderValue,
+    pub(super) started: Now,
 }
 
 impl Facts {
-    /// The facts that the request was traced with.
-    pub(super) fn of(extensions: &Extensions) -> Result<Self, ApiError> {
-        extensions.get().cloned().ok_or_else(|| ApiError::internal("the request is not traced"))
-    }
-
-    fn new(headers: &HeaderMap, started: Now) -> Self {
+    pub(super) fn new(headers: &HeaderMap, started: Now) -> Self {
         Self { id: given_id(headers).unwrap_or_else(|| new_id(started)), started }
     }
 
@@ -74,48 +41,12 @@ impl Facts {
     }
 }
 
-/// A place among the requests in flight, free again however the request ends.
-struct InFlight<'a>(&'a Gauge);
-
-impl Drop for InFlight<'_> {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
-}
-
-/// Runs a request for a decision.
-pub(super) async fn decision(
-    State(traced): State<Arc<Traced>>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let facts = Facts::new(request.headers(), traced.clock.now());
-    request.extensions_mut().insert(facts.clone());
-    let line = LogLine::of(&request);
-    let answered = match traced.enter() {
-        Some(_place) => match timeout(traced.time_limit, caught(next.run(request))).await {
-            Ok(answered) => answered,
-            Err(_) => Err(ApiError::new(Problem::Timeout, "the request took too long")),
-        },
-        None => Err(ApiError::new(Problem::Overloaded, "too many requests run at once")),
-    };
-    let mut response = answered.unwrap_or_else(ApiError::into_response);
-    let latency = traced.clock.now().monotonic.saturating_sub(facts.started.monotonic);
-    traced.metrics.observe_latency(latency);
-    if let Some(Failure(error)) = response.extensions().get() {
-        let code = error.problem().code();
-        traced.metrics.refusals.get_or_create(&CodeLabels { code }).inc();
-    }
-    line.write(facts.for_record().request_id, &response, latency);
-    response.headers_mut().insert(REQUEST_ID, facts.id);
-    response
-}
-
 /// Runs a request to the operations listener: without limits, because it is asked when they are reached.
 pub(super) async fn operation(State(clock): State<Clock>, request: Request, next: Next) -> Response {
     let facts = Facts::new(request.headers(), clock.now());
     let line = LogLine::of(&request);
-    let mut response = caught(next.run(request)).await.unwrap_or_else(ApiError::into_response);
+    let answered = caught(async { Ok(next.run(request).await) }).await;
+    let mut response = answered.unwrap_or_else(ApiError::into_response);
     let latency = clock.now().monotonic.saturating_sub(facts.started.monotonic);
     line.write(facts.for_record().request_id, &response, latency);
     response.headers_mut().insert(REQUEST_ID, facts.id);
@@ -123,10 +54,12 @@ pub(super) async fn operation(State(clock): State<Clock>, request: Request, next
 }
 
 /// A panic ends its own request and no other.
-async fn caught(answering: impl Future<Output = Response>) -> Result<Response, ApiError> {
+pub(super) async fn caught(
+    answering: impl Future<Output = Result<Response, ApiError>>,
+) -> Result<Response, ApiError> {
     let mut answering = pin!(answering);
     poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| answering.as_mut().poll(context))) {
-        Ok(poll) => poll.map(Ok),
+        Ok(poll) => poll,
         Err(panic) => Poll::Ready(Err(ApiError::internal(message(panic.as_ref())))),
     })
     .await
@@ -151,20 +84,20 @@ fn new_id(now: Now) -> HeaderValue {
 }
 
 /// The one line in the program log.
-struct LogLine {
+pub(super) struct LogLine {
     method: Method,
     route: &'static str,
 }
 
 impl LogLine {
-    fn of(request: &Request) -> Self {
+    pub(super) fn of<B>(request: &http::Request<B>) -> Self {
         let path = request.uri().path();
         // What is not a route of ours is not repeated: it can hold anything.
         let route = super::ROUTES.into_iter().find(|route| *route == path).unwrap_or("other");
         Self { method: request.method().clone(), route }
     }
 
-    fn write(&self, request_id: &str, response: &Response, latency: Duration) {
+    pub(super) fn write(&self, request_id: &str, response: &Response, latency: Duration) {
         let status = response.status();
         let latency_us = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
         let Self { method, route } = self;
