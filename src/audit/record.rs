@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use crate::model::printed::Object;
 use crate::model::{
-    Decision, EntityDescription, Evaluation, Identity, Kind, PolicyError, PolicyErrorCode, Question, Reason,
-    Record, Refusal, Timestamp, TokenUse, Value,
+    Decision, EntityDescription, Evaluation, Identity, Kind, PolicyError, Question, Reason, Record, Refusal,
+    Timestamp, TokenUse, Value,
 };
 
 /// One line: a decision, a refusal after the token was verified, or the head of a batch.
@@ -122,14 +122,6 @@ struct IdentityValues<'a> {
     claims: BTreeMap<&'a str, Option<&'a Value>>,
 }
 
-/// Unlike the answer, the record has the engine's own words.
-#[derive(Debug, Serialize)]
-struct Erred<'a> {
-    policy: &'a str,
-    code: PolicyErrorCode,
-    text: &'a str,
-}
-
 impl<'a> Principal<'a> {
     /// A principal with its uid as policies write it.
     pub fn new(uid: Arc<str>, identity: &'a Identity) -> Self {
@@ -217,10 +209,12 @@ impl Decided<'_> {
         line.text("decision", self.decision.as_str())?;
         line.text("reason", self.reason.as_str())?;
         line.texts("policies", self.policies.iter().map(AsRef::as_ref))?;
-        let errors = self.errors.iter();
-        let errors: Vec<_> =
-            errors.map(|PolicyError { policy, code, text }| Erred { policy, code: *code, text }).collect();
-        line.member("errors", &errors)
+        // Unlike the answer, the record has the engine's own words.
+        line.objects("errors", self.errors, |error, object| {
+            object.text("policy", &error.policy)?;
+            object.text("code", error.code.as_str())?;
+            object.text("text", &error.text)
+        })
     }
 }
 
@@ -271,7 +265,7 @@ impl<'a> Line<'a> {
     }
 
     pub(super) fn write(&self, line: &mut Object<'_>) -> serde_json::Result<()> {
-        line.member("time", &self.time)?;
+        self.time.with_text(|time| line.text("time", time))?;
         line.text("decision_id", self.decision_id)?;
         if let Some(batch) = self.batch {
             line.text("batch", batch)?;
@@ -312,7 +306,7 @@ mod tests {
     use super::super::Lines;
     use super::*;
     use crate::model::identity::Serial;
-    use crate::model::{Body, Limits, Origin};
+    use crate::model::{Body, Limits, Origin, PolicyErrorCode};
 
     fn identity() -> Identity {
         Identity {

@@ -157,7 +157,10 @@ impl Judgement {
         object.text("decision", self.decision.as_str())?;
         object.text("reason", self.reason.as_str())?;
         object.texts("policies", self.policies.iter().map(AsRef::as_ref))?;
-        object.member("errors", &self.errors)?;
+        object.objects("errors", &self.errors, |error, object| {
+            object.text("policy", &error.policy)?;
+            object.text("code", error.code.as_str())
+        })?;
         object.text("decision_id", self.decision_id.as_str())
     }
 }

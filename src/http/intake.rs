@@ -4,9 +4,9 @@ use std::future::poll_fn;
 use std::pin::Pin;
 
 use axum::body::Bytes;
-use axum::http::{HeaderMap, Request};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, Request};
 
 use super::Api;
 use super::bearer;

@@ -15,8 +15,8 @@ use tokio::sync::watch;
 use tower::ServiceExt as _;
 
 use super::*;
-use crate::clock::Clock;
 use crate::cedar::{Settings, Source, Sources, compile, live};
+use crate::clock::Clock;
 use crate::decision::tests::off_the_record;
 use crate::model::status::{KeyStatus, PolicyStatus, Serving};
 use crate::model::{Finding, Now, Place, Timestamp};

@@ -98,14 +98,16 @@ fn write(bytes: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) -> Result<()> {
 /// Most texts stand in JSON as they are, and most others are uids of entities, with quotes. What else there is
 /// goes serde's way.
 fn write_text(bytes: &mut Vec<u8>, text: &str) -> Result<()> {
-    if !is_all(text, |byte| matches!(byte, b' '..=b'~')) {
+    let found = Found::in_text(text.as_bytes());
+    if found.unprintable {
         return write(bytes, text);
     }
+    bytes.reserve(text.len() + 2);
     bytes.push(b'"');
-    if is_all(text, |byte| byte != b'"' && byte != b'\\') {
-        bytes.extend_from_slice(text.as_bytes());
-    } else {
+    if found.special {
         write_escaped(bytes, text);
+    } else {
+        bytes.extend_from_slice(text.as_bytes());
     }
     bytes.push(b'"');
     Ok(())
@@ -123,16 +125,42 @@ fn write_escaped(bytes: &mut Vec<u8>, text: &str) {
     }
 }
 
-/// Looks at pieces to their ends: of that the compiler makes a few instructions.
-#[inline]
-fn is_all(text: &str, is: impl Fn(u8) -> bool) -> bool {
-    let (pieces, rest) = text.as_bytes().as_chunks::<PIECE>();
-    let all = |piece: &[u8]| piece.iter().fold(true, |all, byte| all & is(*byte));
-    pieces.iter().all(|piece| all(piece)) && all(rest)
+/// What there is in a text beside printable ASCII that JSON leaves alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Found {
+    /// Quotes or backslashes.
+    special: bool,
+    /// Controls, DEL, or anything beyond ASCII.
+    unprintable: bool,
 }
 
-/// What a register takes.
-const PIECE: usize = 16;
+impl Found {
+    /// Looks at eight bytes at a time, as numbers in one register: "Determine if a word has a byte less than n"
+    /// and "equal to n" of Anderson's "Bit Twiddling Hacks".
+    fn in_text(text: &[u8]) -> Self {
+        let (words, rest) = text.as_chunks::<8>();
+        let mut last = [b' '; 8];
+        last.iter_mut().zip(rest).for_each(|(to, byte)| *to = *byte);
+        let (mut special, mut unprintable) = (0, 0);
+        for word in words.iter().chain([&last]).map(|word| u64::from_ne_bytes(*word)) {
+            special |= Self::zeros(word ^ Self::each(b'"')) | Self::zeros(word ^ Self::each(b'\\'));
+            // A byte is ASCII here, or found by itself: neither sum carries into its neighbour unseen.
+            let below_blank = word.wrapping_sub(Self::each(b' ')) & !word;
+            let above_tilde = word.wrapping_add(Self::each(1)) | word;
+            unprintable |= (below_blank | above_tilde) & Self::each(0x80);
+        }
+        Self { special: special != 0, unprintable: unprintable != 0 }
+    }
+
+    const fn each(byte: u8) -> u64 {
+        u64::from_ne_bytes([byte; 8])
+    }
+
+    /// Not zero where a byte is.
+    const fn zeros(word: u64) -> u64 {
+        word.wrapping_sub(Self::each(1)) & !word & Self::each(0x80)
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -153,6 +181,23 @@ mod tests {
             std::str::from_utf8(&bytes).unwrap(),
             r#"{"a":"plain","b":["x","\u202e",""],"c":[],"d":[1,2],"e":"{","f":[{"g":1},{"g":2}]}"#
         );
+    }
+
+    #[test]
+    fn what_is_found_is_what_is_there_wherever_it_stands() {
+        for byte in 0..=u8::MAX {
+            for length in 1..20 {
+                for place in 0..length {
+                    let mut text = vec![b'a'; length];
+                    text[place] = byte;
+                    let expected = Found {
+                        special: matches!(byte, b'"' | b'\\'),
+                        unprintable: !matches!(byte, b' '..=b'~'),
+                    };
+                    assert_eq!(Found::in_text(&text), expected, "{byte} at {place} of {length}");
+                }
+            }
+        }
     }
 
     #[test]

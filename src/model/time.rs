@@ -1,5 +1,6 @@
 //! Points in time and lengths of time, as configuration, tokens and records write them.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::time::Duration;
 
@@ -28,6 +29,18 @@ impl Timestamp {
     /// The time since `earlier`; nothing where the clock has been set back behind it.
     pub fn since(self, earlier: Self) -> Option<Duration> {
         u64::try_from(self.0.checked_sub(earlier.0)?).ok().map(Duration::from_millis)
+    }
+
+    /// Its text, which all records of one millisecond share.
+    pub fn with_text<T>(self, read: impl FnOnce(&str) -> T) -> T {
+        thread_local! {
+            static LAST: RefCell<Option<(Timestamp, Box<str>)>> = const { RefCell::new(None) };
+        }
+        LAST.with_borrow_mut(|last| {
+            let known = last.take().filter(|(time, _)| *time == self);
+            let (_, text) = last.insert(known.unwrap_or_else(|| (self, self.to_string().into())));
+            read(text)
+        })
     }
 
     /// Reads RFC 3339, as a test or a replay gives it.
@@ -110,6 +123,10 @@ mod tests {
         assert_eq!(Timestamp::parse("2026-11-23T09:30:00.125Z"), Some(time));
         assert_eq!(Timestamp::from_millis(1_795_426_200_000).to_string(), "2026-11-23T09:30:00.000Z");
         assert_eq!(Timestamp::from_millis(-1).seconds(), -1);
+        let next = Timestamp::from_millis(1_795_426_200_126);
+        for time in [time, time, next, time] {
+            assert_eq!(time.with_text(str::to_owned), time.to_string());
+        }
     }
 
     #[test]
