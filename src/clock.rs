@@ -40,6 +40,14 @@ impl Clock {
         }
     }
 
+    /// The time since the process started alone: what latencies are told by.
+    pub fn monotonic(&self) -> Duration {
+        match &self.0 {
+            Source::Machine { started } => started.elapsed(),
+            Source::Hands(_) => self.now().monotonic,
+        }
+    }
+
     /// Sets the wall clock of a standing clock, as an operator or NTP does; the monotonic one stays.
     pub fn set_wall(&self, wall: Timestamp) {
         if let Source::Hands(hands) = &self.0 {

@@ -30,7 +30,7 @@ pub struct Decider {
     pub snapshots: Snapshots,
     /// The decision log.
     pub log: Log,
-    /// For ids and latencies.
+    /// For latencies.
     pub clock: Clock,
     /// Counts decisions, by outcome and action.
     pub metrics: Metrics,
@@ -118,9 +118,9 @@ impl Decider {
             Ok(judged) => judged,
             Err(refusal) => return Err(case.refused(refusal, Some(question)).await),
         };
-        let decision_id = self.new_id();
+        let decision_id = case.new_id();
         let action = case.action(question);
-        let pending = self.append(&case.decided(&decision_id, &action, question, &evaluation))?;
+        let pending = self.append(&case.decided(&decision_id, &action, question, &evaluation)?)?;
         let receipt = pending.settled().await?;
         self.count(&evaluation, &action);
         Ok(Answer::new(evaluation, decision_id, case.revision(), explanation, &receipt))
@@ -133,14 +133,14 @@ impl Decider {
         facts: RequestFacts<'_>,
     ) -> Result<BatchAnswer, Undecided> {
         let case = Case::new(self, identity, facts);
-        let batch = self.new_id();
+        let batch = case.new_id();
         let judged = Judged::of(&case, items, batch).await?;
         if let Some(refusal) = judged.refused_for_all() {
             return Err(case.refused(refusal, None).await);
         }
         let ids: Vec<_> = judged.items.iter().map(|item| item.decision_id.as_str()).collect();
         let mut lines = Lines::default();
-        lines.push(&case.head(&batch, &ids))?;
+        lines.push(&case.head(&batch, &ids)?)?;
         lines.append(&judged.lines);
         let receipt = self.log.record(&lines).await?;
         for item in &judged.items {
@@ -163,10 +163,6 @@ impl Decider {
             lines.push(line)?;
             self.log.append(lines)
         })
-    }
-
-    fn new_id(&self) -> DecisionId {
-        DecisionId::new(self.clock.now())
     }
 
     fn count(&self, evaluation: &Evaluation, action: &Arc<str>) {

@@ -207,7 +207,12 @@ impl Verifier {
 
     /// Verifies a token, from the cache where it is known. Waits for a fetch of keys at most.
     pub async fn verify(&self, token: &Token) -> Result<Verified, TokenError> {
-        match self.0.remembered(token.expose()) {
+        self.verify_at(token, self.0.clock.now()).await
+    }
+
+    /// The same at a time that was read a moment ago.
+    pub async fn verify_at(&self, token: &Token<impl AsRef<str>>, now: Now) -> Result<Verified, TokenError> {
+        match self.0.remembered(token.expose(), now) {
             Some(judged) => judged,
             None => self.0.verify_afresh(token.expose()).await,
         }
@@ -252,10 +257,9 @@ impl Verifier {
 
 impl Inner {
     /// What the cache knows of a token: nothing, if anything but its times could have changed.
-    fn remembered(&self, token: &str) -> Option<Result<Verified, TokenError>> {
+    fn remembered(&self, token: &str, now: Now) -> Option<Result<Verified, TokenError>> {
         let Remembered { identity, issuer, generation, times } = self.cache.get(token)?;
         let issuer = self.issuers.get(issuer)?;
-        let now = self.clock.now();
         if issuer.keyring.generation(now) != Some(generation) {
             self.cache.remove(token);
             return None;

@@ -22,7 +22,7 @@ impl Lines {
         let mut object = Object::begin(&mut self.bytes);
         if let Err(error) = line.write(&mut object) {
             self.bytes.truncate(start);
-            return Err(AuditError::Encoding(error.to_string().into()));
+            return Err(error.into());
         }
         object.end();
         self.bytes.push(b'\n');

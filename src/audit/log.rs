@@ -57,6 +57,12 @@ pub enum AuditError {
     Encoding(Arc<str>),
 }
 
+impl From<serde_json::Error> for AuditError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Encoding(error.to_string().into())
+    }
+}
+
 /// What the tasks hold: when the last of them is gone, the writer writes what is left and ends.
 struct Handle {
     shared: Arc<Shared>,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::model::printed::Object;
+use crate::model::printed::{Members, Object};
 use crate::model::{
     Decision, EntityDescription, Evaluation, Identity, Kind, PolicyError, Question, Reason, Record, Refusal,
     Timestamp, TokenUse, Value,
@@ -56,12 +56,7 @@ pub enum Outcome {
 /// Who was asked about.
 #[derive(Debug)]
 pub struct Principal<'a> {
-    uid: Arc<str>,
-    kind: Kind,
-    groups: &'a [String],
-    issuer: &'a str,
-    token_use: TokenUse,
-    jti: Option<&'a str>,
+    members: Members,
     identity: Option<IdentityValues<'a>>,
 }
 
@@ -123,17 +118,24 @@ struct IdentityValues<'a> {
 }
 
 impl<'a> Principal<'a> {
-    /// A principal with its uid as policies write it.
-    pub fn new(uid: Arc<str>, identity: &'a Identity) -> Self {
-        Self {
-            uid,
-            kind: identity.kind,
-            groups: &identity.groups,
-            issuer: &identity.issuer,
-            token_use: identity.token_use,
-            jti: identity.token_id.as_deref(),
-            identity: None,
-        }
+    /// What every record of a principal has of it; `uid` is as policies write it.
+    ///
+    /// # Errors
+    /// Never for what an identity can hold.
+    pub fn members(uid: &str, identity: &Identity) -> serde_json::Result<Members> {
+        Members::of(|line| {
+            line.text("principal", uid)?;
+            line.word("kind", identity.kind.as_str());
+            line.texts("groups", identity.groups.iter().map(String::as_str))?;
+            line.text("issuer", &identity.issuer)?;
+            line.word("token_use", identity.token_use.as_str());
+            identity.token_id.as_deref().map_or(Ok(()), |jti| line.text("jti", jti))
+        })
+    }
+
+    /// A principal with its [`Self::members`].
+    pub fn new(members: Members) -> Self {
+        Self { members, identity: None }
     }
 
     /// With what of the token can decide, those mapped claims included; together with the values of a
@@ -151,14 +153,7 @@ impl<'a> Principal<'a> {
     }
 
     fn write(&self, line: &mut Object<'_>) -> serde_json::Result<()> {
-        line.text("principal", &self.uid)?;
-        line.text("kind", self.kind.as_str())?;
-        line.texts("groups", self.groups.iter().map(String::as_str))?;
-        line.text("issuer", self.issuer)?;
-        line.text("token_use", self.token_use.as_str())?;
-        if let Some(jti) = self.jti {
-            line.text("jti", jti)?;
-        }
+        line.members(&self.members);
         match &self.identity {
             Some(identity) => line.member("identity", identity),
             None => Ok(()),
@@ -206,13 +201,13 @@ impl<'a> From<&'a Evaluation> for Decided<'a> {
 
 impl Decided<'_> {
     fn write(&self, line: &mut Object<'_>) -> serde_json::Result<()> {
-        line.text("decision", self.decision.as_str())?;
-        line.text("reason", self.reason.as_str())?;
+        line.word("decision", self.decision.as_str());
+        line.word("reason", self.reason.as_str());
         line.texts("policies", self.policies.iter().map(AsRef::as_ref))?;
         // Unlike the answer, the record has the engine's own words.
         line.objects("errors", self.errors, |error, object| {
             object.text("policy", &error.policy)?;
-            object.text("code", error.code.as_str())?;
+            object.word("code", error.code.as_str());
             object.text("text", &error.text)
         })
     }
@@ -273,7 +268,7 @@ impl<'a> Line<'a> {
         if let Some(request_id) = self.request_id {
             line.text("request_id", request_id)?;
         }
-        line.text("outcome", self.outcome.as_str())?;
+        line.word("outcome", self.outcome.as_str());
         if let Some(principal) = &self.principal {
             principal.write(line)?;
         }
@@ -346,7 +341,7 @@ mod tests {
             }],
         };
         let mut lines = Lines::default();
-        let principal = Principal::new("Shop::User::\"3f0c\"".into(), &identity);
+        let principal = Principal::new(Principal::members("Shop::User::\"3f0c\"", &identity).unwrap());
         let line = Line {
             request_id: Some("r-1"),
             principal: Some(if values {

@@ -1,7 +1,7 @@
 //! From an identity to the principal's entity, by a plan that is made once per snapshot, and the
 //! principal's sealed closure: what no request may describe.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use cedar_policy::{Entities, Entity, EntityTypeName, EntityUid, RestrictedExpression};
 
@@ -14,6 +14,7 @@ use super::index::{Index, Row};
 use super::lint::Rule;
 use super::schema::{EntityType, Schema, Type};
 use super::typed::Expressions;
+use crate::model::printed::Members;
 use crate::model::suggestion::did_you_mean;
 use crate::model::{Finding, Identity, Issuer, Kind, MappedClaim, Refusal, RefusalCode};
 
@@ -38,6 +39,8 @@ pub(super) struct Principal {
     pub(super) sealed: FastSet<EntityUid>,
     /// The groups that the token names.
     pub(super) token_groups: FastSet<EntityUid>,
+    /// What every record has of it, once one was written.
+    pub(super) on_record: OnceLock<Members>,
 }
 
 /// How the identities of every issuer become principals.
@@ -186,7 +189,18 @@ impl Plans {
         let sealed = store.closure(token_groups.iter().cloned().chain(mentioned).chain([uid.clone()]));
         let rows = index.rows(&index.principals.admitting(&uid, &ancestors));
         let name = uid.to_string().into();
-        Ok(Principal { uid, name, rows, ancestors, parents, alone, without_ancestors, sealed, token_groups })
+        Ok(Principal {
+            uid,
+            name,
+            rows,
+            ancestors,
+            parents,
+            alone,
+            without_ancestors,
+            sealed,
+            token_groups,
+            on_record: OnceLock::new(),
+        })
     }
 
     fn plan(&self, identity: &Identity) -> Result<(&Plan, &KindPlan), Refusal> {

@@ -20,6 +20,7 @@ use super::verdict::Verdict;
 use super::verification::Verification;
 use super::{ForbidErrors, Revision};
 use crate::model::identity::Serial;
+use crate::model::printed::Members;
 use crate::model::{Evaluation, Identity, Limits, Question, Refusal, Timestamp};
 
 /// How much the remembered principals of one snapshot may weigh in all: about 60 MB, a uid being one.
@@ -138,6 +139,23 @@ impl Snapshot {
             Ok(uid) => uid.to_string().into(),
             Err(_) => identity.subject.as_str().into(),
         }
+    }
+
+    /// What every record has of a principal, which `write` writes from its uid: once for each that is
+    /// remembered.
+    pub fn principal_on_record<E>(
+        &self,
+        identity: &Identity,
+        write: impl FnOnce(&str) -> Result<Members, E>,
+    ) -> Result<Members, E> {
+        let Some(principal) = self.principals.0.get(&identity.serial) else {
+            return write(&self.principal_uid(identity));
+        };
+        if let Some(written) = principal.on_record.get() {
+            return Ok(written.clone());
+        }
+        let written = write(&principal.name)?;
+        Ok(principal.on_record.get_or_init(|| written).clone())
     }
 
     /// The full name of an action that a request names; nothing where the schema has no such action.

@@ -154,12 +154,13 @@ impl Judgement {
     }
 
     fn write(&self, object: &mut Object<'_>) -> serde_json::Result<()> {
-        object.text("decision", self.decision.as_str())?;
-        object.text("reason", self.reason.as_str())?;
+        object.word("decision", self.decision.as_str());
+        object.word("reason", self.reason.as_str());
         object.texts("policies", self.policies.iter().map(AsRef::as_ref))?;
         object.objects("errors", &self.errors, |error, object| {
             object.text("policy", &error.policy)?;
-            object.text("code", error.code.as_str())
+            object.word("code", error.code.as_str());
+            Ok(())
         })?;
         object.text("decision_id", self.decision_id.as_str())
     }

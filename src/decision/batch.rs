@@ -123,7 +123,7 @@ impl Shared {
 impl JudgedItem {
     /// Judges one item.
     fn new(case: &Case<'_>, item: BatchItem) -> Self {
-        let decision_id = case.decider.new_id();
+        let decision_id = case.new_id();
         let BatchItem { id, question } = item;
         let (question, judged) = match question {
             Ok(question) => {

@@ -26,6 +26,11 @@ impl<'a> Case<'a> {
         Arc::clone(self.snapshot.revision().as_str())
     }
 
+    /// A new id, of the time that the request is judged under.
+    pub(super) fn new_id(&self) -> DecisionId {
+        DecisionId::new(self.facts.started)
+    }
+
     pub(super) fn evaluate(&self, question: &Question) -> Result<Evaluation, Refusal> {
         let evaluated = self.snapshot.evaluate(self.identity, question, self.facts.started.wall);
         self.note_differences();
@@ -62,20 +67,24 @@ impl<'a> Case<'a> {
         action: &'l str,
         question: &'l Question,
         evaluation: &'l Evaluation,
-    ) -> Line<'l> {
-        Line {
+    ) -> Result<Line<'l>, AuditError> {
+        Ok(Line {
             asked: Some(self.asked(action, question)),
             decided: Some(evaluation.into()),
-            ..self.line(decision_id, evaluation.decision.into())
-        }
+            ..self.line(decision_id, evaluation.decision.into())?
+        })
     }
 
     /// The record that stands before those of a batch's items.
-    pub(super) fn head<'l>(&'l self, decision_id: &'l DecisionId, items: &'l [&'l str]) -> Line<'l> {
-        Line {
+    pub(super) fn head<'l>(
+        &'l self,
+        decision_id: &'l DecisionId,
+        items: &'l [&'l str],
+    ) -> Result<Line<'l>, AuditError> {
+        Ok(Line {
             items: Some(Items { count: items.len(), decision_ids: items }),
-            ..self.line(decision_id, Outcome::Batch)
-        }
+            ..self.line(decision_id, Outcome::Batch)?
+        })
     }
 
     /// Puts a refusal on record and gives it its id.
@@ -92,10 +101,10 @@ impl<'a> Case<'a> {
         refused: Refused<'_>,
         question: Option<&Question>,
     ) -> Result<DecisionId, AuditError> {
-        let decision_id = self.decider.new_id();
+        let decision_id = self.new_id();
         let action = question.map(|question| self.action(question));
         let asked = question.zip(action.as_deref()).map(|(question, action)| self.asked(action, question));
-        let line = Line { asked, refused: Some(refused), ..self.line(&decision_id, Outcome::Refused) };
+        let line = Line { asked, refused: Some(refused), ..self.line(&decision_id, Outcome::Refused)? };
         let pending = self.decider.append(&line)?;
         pending.settled().await?;
         self.decider.count_refused();
@@ -108,21 +117,22 @@ impl<'a> Case<'a> {
     }
 
     /// What the lines of whole requests have in common. The latency runs until here.
-    fn line<'l>(&'l self, decision_id: &'l DecisionId, outcome: Outcome) -> Line<'l> {
-        let now = self.decider.clock.now();
-        let latency = now.monotonic.saturating_sub(self.facts.started.monotonic);
-        let principal = Principal::new(self.snapshot.principal_uid(self.identity), self.identity);
+    fn line<'l>(&'l self, decision_id: &'l DecisionId, outcome: Outcome) -> Result<Line<'l>, AuditError> {
+        let now = self.decider.clock.monotonic();
+        let latency = now.saturating_sub(self.facts.started.monotonic);
+        let write = |uid: &str| Principal::members(uid, self.identity);
+        let principal = Principal::new(self.snapshot.principal_on_record(self.identity, write)?);
         let principal = if self.decider.log.values() {
             principal.with_values(self.identity, self.snapshot.mapped_claims(self.identity))
         } else {
             principal
         };
-        Line {
+        Ok(Line {
             request_id: Some(self.facts.request_id),
             principal: Some(principal),
             revision: Some(self.snapshot.revision().as_str()),
             latency_us: Some(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX)),
             ..Line::new(self.facts.started.wall, decision_id.as_str(), outcome)
-        }
+        })
     }
 }

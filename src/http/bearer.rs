@@ -12,7 +12,7 @@ const SCHEME: &[u8] = b"bearer";
 ///
 /// # Errors
 /// Two headers: whoever sits between the client and us may have judged the other one.
-pub(super) fn token(headers: &HeaderMap) -> Result<Option<Token>, ApiError> {
+pub(super) fn token(headers: &HeaderMap) -> Result<Option<Token<&str>>, ApiError> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let first = values.next();
     if values.next().is_some() {
@@ -26,7 +26,7 @@ pub(super) fn token(headers: &HeaderMap) -> Result<Option<Token>, ApiError> {
 
 /// `"Bearer" 1*SP b64token`; schemes do not tell upper from lower case (RFC 9110, section 11.1).
 /// What follows the blanks is the verifier's to judge.
-fn credentials(value: &HeaderValue) -> Result<Option<Token>, ApiError> {
+fn credentials(value: &HeaderValue) -> Result<Option<Token<&str>>, ApiError> {
     let value = value.as_bytes();
     let (scheme, rest) = value.split_at(value.iter().position(|byte| *byte == b' ').unwrap_or(value.len()));
     if !scheme.eq_ignore_ascii_case(SCHEME) {

@@ -80,8 +80,8 @@ struct Requests {
 /// What a connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Awaiting {
-    /// The rest of the headers of the request after so many.
-    Headers { since: Instant, after: usize },
+    /// The rest of the headers of the request after so many; since they did not come in one piece.
+    Headers { since: Option<Instant>, after: usize },
     /// A request's answer, which has its own time limit.
     Answer,
     /// The next request.
@@ -110,7 +110,7 @@ where
             let (stream, service) = accepting.await?;
             let requests = Arc::new(Requests::default());
             // Whoever connects has something to ask.
-            let awaiting = Awaiting::Headers { since: Instant::now(), after: 0 };
+            let awaiting = Awaiting::Headers { since: Some(Instant::now()), after: 0 };
             let alarm = Box::pin(sleep(headers.min(idle)));
             let stream = Watched { stream, requests: Arc::clone(&requests), headers, idle, awaiting, alarm };
             Ok((stream, Counted { service, requests }))
@@ -124,7 +124,7 @@ impl<S> Watched<S> {
         if !self.requests.are_answered() {
             self.awaiting = Awaiting::Answer;
         } else if !self.requests.is_http2.load(Ordering::Relaxed) && !self.awaits_headers() {
-            self.awaiting = Awaiting::Headers { since: Instant::now(), after: self.requests.begun() };
+            self.awaiting = Awaiting::Headers { since: None, after: self.requests.begun() };
         }
     }
 
@@ -132,8 +132,16 @@ impl<S> Watched<S> {
     fn look(&mut self) {
         if !self.requests.are_answered() {
             self.awaiting = Awaiting::Answer;
-        } else if !self.awaits_headers() && !matches!(self.awaiting, Awaiting::Request { .. }) {
-            self.awaiting = Awaiting::Request { since: Instant::now() };
+            return;
+        }
+        match &mut self.awaiting {
+            Awaiting::Headers { since, after } if *after == self.requests.begun() => {
+                since.get_or_insert_with(Instant::now);
+            }
+            Awaiting::Request { .. } => {}
+            Awaiting::Headers { .. } | Awaiting::Answer => {
+                self.awaiting = Awaiting::Request { since: Instant::now() };
+            }
         }
     }
 
@@ -145,7 +153,7 @@ impl<S> Watched<S> {
     /// When the waiting ends; never for an answer.
     fn deadline(&self) -> Option<Instant> {
         match self.awaiting {
-            Awaiting::Headers { since, .. } => Some(since + self.headers),
+            Awaiting::Headers { since, .. } => since.map(|since| since + self.headers),
             Awaiting::Answer => None,
             Awaiting::Request { since } => Some(since + self.idle),
         }

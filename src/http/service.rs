@@ -82,7 +82,7 @@ impl Inner {
             None => Err(ApiError::new(Problem::Overloaded, "too many requests run at once")),
         };
         let mut response = answered.unwrap_or_else(ApiError::into_response);
-        let latency = self.clock.now().monotonic.saturating_sub(facts.started.monotonic);
+        let latency = self.clock.monotonic().saturating_sub(facts.started.monotonic);
         self.metrics.observe_latency(latency);
         if let Some(Failure(error)) = response.extensions().get() {
             let code = error.problem().code();

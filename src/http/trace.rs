@@ -47,7 +47,7 @@ pub(super) async fn operation(State(clock): State<Clock>, request: Request, next
     let line = LogLine::of(&request);
     let answered = caught(async { Ok(next.run(request).await) }).await;
     let mut response = answered.unwrap_or_else(ApiError::into_response);
-    let latency = clock.now().monotonic.saturating_sub(facts.started.monotonic);
+    let latency = clock.monotonic().saturating_sub(facts.started.monotonic);
     line.write(facts.for_record().request_id, &response, latency);
     response.headers_mut().insert(REQUEST_ID, facts.id);
     response

@@ -1,6 +1,8 @@
 //! A JSON object on its way into a buffer, member by member: an answer and a record are written for every
 //! request, and most of what is in them needs no escaping.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::{Result, Serializer};
 
@@ -16,6 +18,20 @@ pub struct Object<'b> {
     empty: usize,
 }
 
+/// Members that were written once and stand in many objects.
+#[derive(Debug, Clone)]
+pub struct Members(Arc<[u8]>);
+
+impl Members {
+    /// Writes them.
+    pub fn of(write: impl FnOnce(&mut Object<'_>) -> Result<()>) -> Result<Self> {
+        let mut bytes = Vec::new();
+        let mut object = Object { empty: 0, bytes: &mut bytes };
+        write(&mut object)?;
+        Ok(Self(bytes.into()))
+    }
+}
+
 impl<'b> Object<'b> {
     /// Begins an object behind what is in the buffer.
     pub fn begin(bytes: &'b mut Vec<u8>) -> Self {
@@ -27,6 +43,21 @@ impl<'b> Object<'b> {
     pub fn member(&mut self, name: &'static str, value: &impl Serialize) -> Result<()> {
         self.name(name);
         write(self.bytes, value)
+    }
+
+    /// Members that were written before.
+    pub fn members(&mut self, members: &Members) {
+        self.next();
+        self.bytes.extend_from_slice(&members.0);
+    }
+
+    /// One of our own words, which need no escaping either.
+    #[inline]
+    pub fn word(&mut self, name: &'static str, word: &'static str) {
+        self.name(name);
+        self.bytes.push(b'"');
+        self.bytes.extend_from_slice(word.as_bytes());
+        self.bytes.push(b'"');
     }
 
     /// A string.
@@ -82,12 +113,17 @@ impl<'b> Object<'b> {
     // Names are constants, of which the compiler makes a few instructions where it sees them.
     #[inline]
     fn name(&mut self, name: &'static str) {
-        if self.bytes.len() > self.empty {
-            self.bytes.push(b',');
-        }
+        self.next();
         self.bytes.push(b'"');
         self.bytes.extend_from_slice(name.as_bytes());
         self.bytes.extend_from_slice(b"\":");
+    }
+
+    #[inline]
+    fn next(&mut self) {
+        if self.bytes.len() > self.empty {
+            self.bytes.push(b',');
+        }
     }
 }
 
@@ -174,12 +210,17 @@ mod tests {
         object.texts("b", ["x", "\u{202e}", ""]).unwrap();
         object.texts("c", []).unwrap();
         object.member("d", &[1, 2]).unwrap();
+        let members = Members::of(|object| {
+            object.word("m", "word");
+            object.text("n", "\"")
+        });
+        object.members(&members.unwrap());
         object.text("e", "{").unwrap();
         object.objects("f", [1, 2], |number, inner| inner.member("g", &number)).unwrap();
         object.end();
         assert_eq!(
             std::str::from_utf8(&bytes).unwrap(),
-            r#"{"a":"plain","b":["x","\u202e",""],"c":[],"d":[1,2],"e":"{","f":[{"g":1},{"g":2}]}"#
+            r#"{"a":"plain","b":["x","\u202e",""],"c":[],"d":[1,2],"m":"word","n":"\"","e":"{","f":[{"g":1},{"g":2}]}"#
         );
     }
 
