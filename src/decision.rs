@@ -1,7 +1,7 @@
 //! The decider: one snapshot, one evaluation, one record, and only then an answer.
 
 use std::cell::RefCell;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 pub use crate::audit::{AuditError, Refused};
 use crate::audit::{Line, Lines, Log, Outcome, Pending};
@@ -20,8 +20,11 @@ pub(crate) mod tests;
 use answer::ItemAnswer;
 pub(crate) use answer::new_uuid;
 pub use answer::{Answer, BatchAnswer, DecisionId};
-use batch::Judged;
+use batch::{Judged, JudgedItem};
 use case::Case;
+
+/// What refusals are counted under: what was refused may name an action that the schema does not have.
+static NO_ACTION: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from(""));
 
 /// Decides, and puts on record what it decides.
 #[derive(Debug, Clone)]
@@ -139,16 +142,11 @@ impl Decider {
             return Err(case.refused(refusal, None).await);
         }
         let ids: Vec<_> = judged.items.iter().map(|item| item.decision_id.as_str()).collect();
-        let mut lines = Lines::default();
+        let mut lines = Lines::with_room_for(ids.len());
         lines.push(&case.head(&batch, &ids)?)?;
         lines.append(&judged.lines);
         let receipt = self.log.record(&lines).await?;
-        for item in &judged.items {
-            match &item.judged {
-                Ok(evaluation) => self.count(evaluation, &item.action),
-                Err(_) => self.count_refused(),
-            }
-        }
+        self.count_batch(&judged.items);
         let answers = judged.items.into_iter().map(ItemAnswer::from).collect();
         Ok(BatchAnswer::new(answers, case.revision(), &receipt))
     }
@@ -166,15 +164,28 @@ impl Decider {
     }
 
     fn count(&self, evaluation: &Evaluation, action: &Arc<str>) {
-        self.metrics.count_decision(evaluation.decision.as_str(), action);
+        self.metrics.count_decisions(evaluation.decision.as_str(), action, 1);
+        self.count_errors(evaluation);
+    }
+
+    /// Most batches ask the same many times: what comes of neighbours alike is counted at once.
+    fn count_batch(&self, items: &[JudgedItem]) {
+        for alike in items.chunk_by(|left, right| left.counted_under() == right.counted_under()) {
+            if let Some((outcome, action)) = alike.first().map(JudgedItem::counted_under) {
+                self.metrics.count_decisions(outcome.as_str(), action, alike.len());
+            }
+        }
+        items.iter().flat_map(|item| &item.judged).for_each(|evaluation| self.count_errors(evaluation));
+    }
+
+    fn count_errors(&self, evaluation: &Evaluation) {
         if !evaluation.errors.is_empty() {
             let errors = u64::try_from(evaluation.errors.len()).unwrap_or(u64::MAX);
             self.metrics.evaluation_errors.inc_by(errors);
         }
     }
 
-    /// Without an action: what was refused may name one that the schema does not have.
     fn count_refused(&self) {
-        self.metrics.count_decision(Outcome::Refused.as_str(), &Arc::from(""));
+        self.metrics.count_decisions(Outcome::Refused.as_str(), &NO_ACTION, 1);
     }
 }

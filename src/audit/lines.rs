@@ -8,6 +8,9 @@ use crate::model::printed::Object;
 /// a large batch leaves behind.
 const KEPT: usize = 64 * 1024;
 
+/// More bytes than an item of a batch takes with its usual short names.
+const USUAL: usize = 512;
+
 /// Whole lines, ready to be written in one piece.
 #[derive(Debug, Default)]
 pub struct Lines {
@@ -16,6 +19,11 @@ pub struct Lines {
 }
 
 impl Lines {
+    /// With room for so many lines of a usual length.
+    pub fn with_room_for(lines: usize) -> Self {
+        Self { bytes: Vec::with_capacity(lines.saturating_mul(USUAL)), count: 0 }
+    }
+
     /// Adds a line behind the others.
     pub fn push(&mut self, line: &Line<'_>) -> Result<(), AuditError> {
         let start = self.bytes.len();

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use crate::model::printed::{Members, Object};
 use crate::model::{
-    Decision, EntityDescription, Evaluation, Identity, Kind, PolicyError, Question, Reason, Record, Refusal,
-    Timestamp, TokenUse, Value,
+    Decision, EntityDescription, Evaluation, Identity, PolicyError, Question, Reason, Record, Refusal,
+    Timestamp, Value,
 };
 
 /// One line: a decision, a refusal after the token was verified, or the head of a batch.
@@ -301,7 +301,7 @@ mod tests {
     use super::super::Lines;
     use super::*;
     use crate::model::identity::Serial;
-    use crate::model::{Body, Limits, Origin, PolicyErrorCode};
+    use crate::model::{Body, Kind, Limits, Origin, PolicyErrorCode, TokenUse};
 
     fn identity() -> Identity {
         Identity {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use super::case::Case;
-use super::{Decider, DecisionId, RequestFacts};
+use super::{Decider, DecisionId, NO_ACTION, RequestFacts};
 use crate::audit::{AuditError, Line, Lines, Outcome};
 use crate::cedar::Snapshot;
 use crate::model::{BatchItem, Evaluation, Identity, Now, Question, Refusal, RefusalCode};
@@ -18,7 +18,6 @@ use crate::model::{BatchItem, Evaluation, Identity, Now, Question, Refusal, Refu
 const CHUNK: usize = 16;
 
 /// Items with what came of them, and their records.
-#[derive(Default)]
 pub(super) struct Judged {
     pub(super) items: Vec<JudgedItem>,
     pub(super) lines: Lines,
@@ -73,7 +72,7 @@ impl Judged {
             }
         }
         parts.sort_unstable_by_key(|(place, _)| *place);
-        let mut judged = Self::default();
+        let mut judged = Self::with_room_for(parts.len().saturating_mul(CHUNK));
         for (_, part) in parts {
             let Self { items, lines } = part?;
             judged.items.extend(items);
@@ -82,8 +81,12 @@ impl Judged {
         Ok(judged)
     }
 
+    fn with_room_for(items: usize) -> Self {
+        Self { items: Vec::with_capacity(items), lines: Lines::with_room_for(items) }
+    }
+
     fn part(case: &Case<'_>, items: Vec<BatchItem>, batch: &DecisionId) -> Result<Self, AuditError> {
-        let mut judged = Self::default();
+        let mut judged = Self::with_room_for(items.len());
         for item in items {
             let item = JudgedItem::new(case, item);
             judged.lines.push(&item.line(case, batch))?;
@@ -136,18 +139,23 @@ impl JudgedItem {
         Self { id, decision_id, judged, action: action.unwrap_or_else(|| Arc::from("")), question }
     }
 
+    fn outcome(&self) -> Outcome {
+        self.judged.as_ref().map_or(Outcome::Refused, |evaluation| evaluation.decision.into())
+    }
+
+    /// The labels that it is counted under.
+    pub(super) fn counted_under(&self) -> (Outcome, &Arc<str>) {
+        (self.outcome(), if self.judged.is_ok() { &self.action } else { &NO_ACTION })
+    }
+
     /// Its record: small, because the head of its batch has what all items share.
     fn line<'l>(&'l self, case: &'l Case<'_>, batch: &'l DecisionId) -> Line<'l> {
-        let outcome = match &self.judged {
-            Ok(evaluation) => evaluation.decision.into(),
-            Err(_) => Outcome::Refused,
-        };
         Line {
             batch: Some(batch.as_str()),
             asked: self.question.as_ref().map(|question| case.asked(&self.action, question)),
             decided: self.judged.as_ref().ok().map(Into::into),
             refused: self.judged.as_ref().err().map(Into::into),
-            ..Line::new(case.facts.started.wall, self.decision_id.as_str(), outcome)
+            ..Line::new(case.facts.started.wall, self.decision_id.as_str(), self.outcome())
         }
     }
 }

@@ -153,6 +153,10 @@ fn check_content(headers: &HeaderMap) -> Result<(), ApiError> {
 }
 
 pub(super) fn is_json(content_type: &str) -> bool {
+    // As nearly everybody writes it.
+    if content_type == "application/json" {
+        return true;
+    }
     let mut parts = content_type.split(';').map(str::trim);
     parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"))
         && parts.all(|parameter| {

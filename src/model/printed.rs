@@ -6,6 +6,8 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Result, Serializer};
 
+use super::word::Word;
+
 mod escape;
 
 use escape::Printable;
@@ -134,67 +136,35 @@ fn write(bytes: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) -> Result<()> {
 /// Most texts stand in JSON as they are, and most others are uids of entities, with quotes. What else there is
 /// goes serde's way.
 fn write_text(bytes: &mut Vec<u8>, text: &str) -> Result<()> {
-    let found = Found::in_text(text.as_bytes());
-    if found.unprintable {
-        return write(bytes, text);
-    }
+    let start = bytes.len();
     bytes.reserve(text.len() + 2);
     bytes.push(b'"');
-    if found.special {
-        write_escaped(bytes, text);
-    } else {
-        bytes.extend_from_slice(text.as_bytes());
+    let (words, rest) = text.as_bytes().as_chunks();
+    let mut last = [b' '; Word::LENGTH];
+    last.iter_mut().zip(rest).for_each(|(to, byte)| *to = *byte);
+    let words = words.iter().map(|word| (word, word.as_slice()));
+    for (word, piece) in words.chain([(&last, rest)]) {
+        let word = Word::of(*word);
+        if !word.is_printable() {
+            bytes.truncate(start);
+            return write(bytes, text);
+        }
+        if word.has(b'"') || word.has(b'\\') {
+            write_escaped(bytes, piece);
+        } else {
+            bytes.extend_from_slice(piece);
+        }
     }
     bytes.push(b'"');
     Ok(())
 }
 
-fn write_escaped(bytes: &mut Vec<u8>, text: &str) {
-    for piece in text.as_bytes().split_inclusive(|byte| matches!(byte, b'"' | b'\\')) {
-        match piece.split_last() {
-            Some((special @ (b'"' | b'\\'), before)) => {
-                bytes.extend_from_slice(before);
-                bytes.extend_from_slice(&[b'\\', *special]);
-            }
-            Some(_) | None => bytes.extend_from_slice(piece),
+fn write_escaped(bytes: &mut Vec<u8>, piece: &[u8]) {
+    for byte in piece {
+        if matches!(byte, b'"' | b'\\') {
+            bytes.push(b'\\');
         }
-    }
-}
-
-/// What there is in a text beside printable ASCII that JSON leaves alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Found {
-    /// Quotes or backslashes.
-    special: bool,
-    /// Controls, DEL, or anything beyond ASCII.
-    unprintable: bool,
-}
-
-impl Found {
-    /// Looks at eight bytes at a time, as numbers in one register: "Determine if a word has a byte less than n"
-    /// and "equal to n" of Anderson's "Bit Twiddling Hacks".
-    fn in_text(text: &[u8]) -> Self {
-        let (words, rest) = text.as_chunks::<8>();
-        let mut last = [b' '; 8];
-        last.iter_mut().zip(rest).for_each(|(to, byte)| *to = *byte);
-        let (mut special, mut unprintable) = (0, 0);
-        for word in words.iter().chain([&last]).map(|word| u64::from_ne_bytes(*word)) {
-            special |= Self::zeros(word ^ Self::each(b'"')) | Self::zeros(word ^ Self::each(b'\\'));
-            // A byte is ASCII here, or found by itself: neither sum carries into its neighbour unseen.
-            let below_blank = word.wrapping_sub(Self::each(b' ')) & !word;
-            let above_tilde = word.wrapping_add(Self::each(1)) | word;
-            unprintable |= (below_blank | above_tilde) & Self::each(0x80);
-        }
-        Self { special: special != 0, unprintable: unprintable != 0 }
-    }
-
-    const fn each(byte: u8) -> u64 {
-        u64::from_ne_bytes([byte; 8])
-    }
-
-    /// Not zero where a byte is.
-    const fn zeros(word: u64) -> u64 {
-        word.wrapping_sub(Self::each(1)) & !word & Self::each(0x80)
+        bytes.push(*byte);
     }
 }
 
@@ -225,26 +195,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_found_is_what_is_there_wherever_it_stands() {
-        for byte in 0..=u8::MAX {
-            for length in 1..20 {
-                for place in 0..length {
-                    let mut text = vec![b'a'; length];
-                    text[place] = byte;
-                    let expected = Found {
-                        special: matches!(byte, b'"' | b'\\'),
-                        unprintable: !matches!(byte, b' '..=b'~'),
-                    };
-                    assert_eq!(Found::in_text(&text), expected, "{byte} at {place} of {length}");
-                }
-            }
-        }
-    }
-
-    #[test]
     fn every_character_comes_out_as_serde_writes_it() {
         for letter in char::MIN..=char::MAX {
-            let text = format!("a{letter}b\"");
+            let text = format!("a{letter}b\", and more");
             let (mut short, mut long) = (Vec::new(), Vec::new());
             write_text(&mut short, &text).unwrap();
             write(&mut long, &text).unwrap();

@@ -7,6 +7,7 @@ use serde::ser::{Serialize, Serializer};
 use smol_str::SmolStr;
 
 use super::Record;
+use super::word::Word;
 
 /// A value before any schema has typed it. Entities and extension values are still
 /// records and strings here.
@@ -69,7 +70,15 @@ pub fn nesting(json: &[u8]) -> usize {
 
 /// Up to the quote that ends it.
 fn skip_string(bytes: &mut slice::Iter<'_, u8>) {
-    while let Some(byte) = bytes.next() {
+    loop {
+        // Most of a text is inside its strings.
+        while let Some(word) = bytes.as_slice().first_chunk().copied().map(Word::of)
+            && !word.has(b'"')
+            && !word.has(b'\\')
+        {
+            bytes.nth(Word::LENGTH - 1);
+        }
+        let Some(byte) = bytes.next() else { return };
         match byte {
             b'"' => return,
             b'\\' => {
@@ -210,6 +219,10 @@ mod tests {
         assert_eq!(nesting(b"1"), 0);
         assert_eq!(nesting(br#"{"a":[{}],"b":[]}"#), 3);
         assert_eq!(nesting(br#"{"[[[":"\"[[["}"#), 1);
+        for length in 0..20 {
+            let name = "[".repeat(length);
+            assert_eq!(nesting(format!(r#"{{"{name}\\":[],"{name}\"[":[{{}}]}}"#).as_bytes()), 3, "{length}");
+        }
         assert_eq!(nesting("[".repeat(100_000).as_bytes()), 100_000);
     }
 

@@ -159,9 +159,10 @@ impl Metrics {
         self.revision.get_or_create(&RevisionLabels { revision: Arc::clone(revision) }).set(1);
     }
 
-    /// Counts one decision and how long its request took.
-    pub fn count_decision(&self, outcome: &'static str, action: &Arc<str>) {
-        self.decisions.get_or_create(&DecisionLabels { outcome, action: Arc::clone(action) }).inc();
+    /// Counts decisions of one outcome on one action.
+    pub fn count_decisions(&self, outcome: &'static str, action: &Arc<str>, count: usize) {
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        self.decisions.get_or_create(&DecisionLabels { outcome, action: Arc::clone(action) }).inc_by(count);
     }
 
     /// Notes how long a request took.
@@ -260,7 +261,7 @@ mod tests {
     #[test]
     fn the_text_ends_as_openmetrics_wants_and_shows_one_revision_only() {
         let metrics = Metrics::new();
-        metrics.count_decision("allow", &"Shop::Action::\"updateProduct\"".into());
+        metrics.count_decisions("allow", &"Shop::Action::\"updateProduct\"".into(), 1);
         metrics.set_revision(&"sha256:1".into());
         metrics.set_revision(&"sha256:2".into());
         let text = metrics.encode().unwrap();
