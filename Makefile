@@ -6,6 +6,8 @@ CARGO ?= cargo
 PALISADE ?= $(CARGO) run --quiet --
 VENV  ?= target/e2e
 AWS_PROGRAMS ?= target/aws
+CLIENT_TESTS = clients/node/test/node_modules
+NODES = 18 20 22 24
 PEERS ?= target/peers
 # Which benchmarks; none is those that take ten minutes.
 BENCH ?=
@@ -16,7 +18,8 @@ SCHEMA     ?= schema
 AUTHORIZER ?= examples/authorizer
 BINARY     ?=
 
-.PHONY: check fmt lint test client e2e lambda layer authorizer policies deny image-lint bench peers instructions
+.PHONY: check fmt lint test client client-types e2e e2e-programs e2e-python e2e-aws e2e-node lambda layer authorizer policies \
+  deny image-lint bench peers instructions
 
 check: lint test policies
 
@@ -41,27 +44,41 @@ policies:
 	$(PALISADE) fmt --check
 	$(PALISADE) test --coverage-threshold 100
 
-# The client for handlers, on every Node that Lambda has or had lately, which npm has for x86-64 Linux.
-client: clients/node/test/node_modules/.package-lock.json
-	clients/node/test/node_modules/.bin/tsc --project clients/node/test
-	for version in 18 20 22 24; do \
-	  clients/node/test/node_modules/node-$$version/bin/node --test clients/node/test/*.test.js || exit 1; \
-	done
+# The client for handlers, on every Node that Lambda has or had lately, which npm has for x86-64 Linux: with `-j`
+# side by side.
+client: client-types $(NODES:%=client-on-node-%)
 
-clients/node/test/node_modules/.package-lock.json: clients/node/test/package-lock.json
+client-types: $(CLIENT_TESTS)/.package-lock.json
+	$(CLIENT_TESTS)/.bin/tsc --project clients/node/test
+
+client-on-node-%: $(CLIENT_TESTS)/.package-lock.json
+	$(CLIENT_TESTS)/node-$*/bin/node --test clients/node/test/*.test.js
+
+$(CLIENT_TESTS)/.package-lock.json: clients/node/test/package-lock.json
 	npm ci --prefix clients/node/test --no-audit --no-fund --ignore-scripts
 
 # The whole of it through programs that others wrote: moto as Cognito, DynamoDB and S3, the CLIs of AWS and SAM,
-# Node, schemathesis.
-e2e:
-	$(CARGO) build --release
+# Node, schemathesis. Every worker has a moto, a user pool and a Palisade of its own; the tests that share a fixture
+# stay together, and start in the order of their names: the longest are among the first.
+e2e: e2e-programs
+	$(if $(PALISADE_BIN),,$(CARGO) build --release)
+	PALISADE_BIN=$(or $(PALISADE_BIN),target/release/palisade) AWS_PROGRAMS=$(AWS_PROGRAMS) \
+	  $(VENV)/bin/pytest -q -n auto --dist loadscope --no-loadscope-reorder tests/e2e
+
+# With `-j` side by side.
+e2e-programs: e2e-python e2e-aws e2e-node
+
+e2e-python:
 	python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --requirement tests/e2e/requirements.txt
+
+e2e-aws:
 	python3 -m venv $(AWS_PROGRAMS)
 	$(AWS_PROGRAMS)/bin/pip install --quiet --requirement tests/e2e/aws_programs.txt
+
+e2e-node:
 	npm ci --prefix examples/handlers --no-audit --no-fund
 	npm ci --prefix tests/e2e --no-audit --no-fund --ignore-scripts
-	PALISADE_BIN=target/release/palisade AWS_PROGRAMS=$(AWS_PROGRAMS) $(VENV)/bin/pytest -q tests/e2e
 
 # The extension and the authorizer in a simulated Lambda environment: frozen, thawed, killed. Wants `openssl`.
 lambda:
