@@ -6,6 +6,9 @@ use super::*;
 use crate::cedar::{Settings, Source};
 use crate::model::{Issuer, MappedClaim, TokenUse};
 
+mod silences;
+mod tokens;
+
 /// A folder with the shop's schema and one policy file.
 struct Shop {
     sources: Sources,
@@ -300,81 +303,6 @@ fn the_group_of_a_link_is_found_in_its_file() {
 }
 
 #[test]
-fn a_forbid_that_the_other_token_gets_around_is_found() {
-    let both = [TokenUse::Access, TokenUse::Id];
-    let mapped = [("department", "custom:department")];
-    let forbid = when(r#"when { principal has department && principal.department == "x" }"#)
-        .replace("permit", "forbid");
-    let shop = Shop::new(&forbid).issuer(&both, &mapped);
-    assert_eq!(shop.found(), one("token-kind", "department"));
-    assert!(shop.check().findings[0].message.starts_with("an access token cannot carry `custom:department`"));
-    let near = [
-        Shop::new(&forbid).issuer(&[TokenUse::Id], &mapped),
-        Shop::new(&forbid).issuer(&both, &[("department", "department")]),
-        Shop::new(&forbid),
-        Shop::new(&forbid.replace("forbid", "permit")).issuer(&both, &mapped),
-        Shop::new(&forbid.replace("department", "username")).issuer(&both, &mapped),
-    ];
-    for (index, shop) in near.iter().enumerate() {
-        assert_eq!(shop.found(), NOTHING, "{index}");
-    }
-}
-
-/// What is found in a forbid under these conditions, where an access token has no department and
-/// the schema declares the kind of token.
-fn forbid(conditions: &str) -> Vec<(&'static str, String)> {
-    let mut shop = Shop::new(&when(conditions).replace("permit", "forbid"))
-        .issuer(&[TokenUse::Access, TokenUse::Id], &[("department", "custom:department")]);
-    let schema =
-        shop.sources.schema[0].text.replace("username?: String,", "username?: String, token_use: String,");
-    shop.sources.schema = vec![source("schema/shop.cedarschema", &schema)];
-    shop.found()
-}
-
-#[test]
-fn a_forbid_that_meets_the_other_kind_of_token_is_not_evaded() {
-    for conditions in [
-        r#"when { (principal has department && principal.department == "x") || principal.token_use == "access" }"#,
-        r#"when { context has ip && ("id" != principal.token_use || principal has department) }"#,
-        r#"when { principal.token_use == "access" || (principal.token_use == "id" && principal has department) }"#,
-        r#"when { !(principal has department && principal.department == "staff") }"#,
-        r#"when { context has ip } unless { principal has department && principal.department == "staff" }"#,
-        r#"when { if principal.token_use == "id" then principal has department else context has ip }"#,
-    ] {
-        assert_eq!(forbid(conditions), NOTHING, "{conditions}");
-    }
-}
-
-#[test]
-fn a_forbid_that_asks_for_the_kind_which_has_the_attribute_is_still_evaded() {
-    for conditions in [
-        r#"when { principal.token_use == "id" && principal has department && principal.department == "x" }"#,
-        r#"when { context has ip && ("access" != principal.token_use && principal has department) }"#,
-        r#"when { principal.token_use == "id" || (principal has department && principal.department == "x") }"#,
-        r#"when { principal has department } unless { principal.token_use == "access" }"#,
-        r#"when { principal has department } unless { context has ip || "access" == principal.token_use }"#,
-        r#"when { context has ip || (principal has department && principal.department == "x") }"#,
-    ] {
-        assert_eq!(forbid(conditions), one("token-kind", "department"), "{conditions}");
-    }
-}
-
-#[test]
-fn a_claim_that_users_can_write_is_found_until_somebody_vouches_for_it() {
-    let mut shop = Shop::new("").issuer(&[TokenUse::Id], &[("department", "custom:department")]);
-    assert_eq!(shop.found(), NOTHING, "immutable");
-    let mapped = shop.sources.settings.issuers[0].attributes.get_mut("department").unwrap();
-    mapped.immutable = false;
-    assert_eq!(shop.found(), one("user-writable-claim", ""));
-    let place = Place::of("\n\ndepartment", 2, 10);
-    shop.project.claim_places = vec![BTreeMap::from([("department".to_owned(), place)])];
-    assert_eq!(shop.check().findings[0].place, Some(place));
-    let shop = shop.allow("user-writable-claim", "palisade.toml", "the pool has it read-only");
-    assert_eq!(shop.found(), NOTHING);
-    assert_eq!(shop.check().silenced[0].reason, "the pool has it read-only");
-}
-
-#[test]
 fn the_context_that_is_the_servers_is_a_time() {
     let mut shop = Shop::new("");
     let schema = shop.sources.schema[0].text.replace("now: datetime", "now: String");
@@ -390,60 +318,4 @@ fn texts_that_do_not_say_what_they_seem_to_are_found() {
     assert_eq!(codes("s\u{441}ope"), ["mixed-scripts"], "the second letter is Cyrillic");
     assert_eq!(codes("a\u{202e}b"), ["bidirectional-text"]);
     assert!(codes("Größe").is_empty());
-}
-
-#[test]
-fn a_silence_wants_a_rule_a_reason_and_something_to_silence() {
-    let silenced = |allow: &str| {
-        let text =
-            when("when { true }").replace("@id(\"a\")", &format!("@id(\"a\") @palisade_allow({allow:?})"));
-        let checked = Shop::new(&text).check();
-        let messages: Vec<_> =
-            checked.findings.iter().map(|finding| format!("{}: {}", finding.code, finding.message)).collect();
-        (checked.silenced.len(), messages.join("; "))
-    };
-    assert_eq!(silenced("constant-condition: a switch that is on"), (1, String::new()));
-    assert_eq!(silenced("constant-condition"), (0, "bad-allow: `constant-condition` is silenced without a reason; constant-condition: this condition looks at nothing: it is the same for every request".to_owned()));
-    assert_eq!(
-        silenced("constant-condition: on; shadowed: no"),
-        (1, "unused-allow: nothing here is `shadowed`, so there is nothing to silence".to_owned())
-    );
-    assert!(silenced("constant-conditions: on").1.starts_with(
-        "bad-allow: there is no rule `constant-conditions`: did you mean `constant-condition`?"
-    ));
-    assert!(
-        silenced("optional-attribute: it is there")
-            .1
-            .starts_with("bad-allow: `optional-attribute` cannot be silenced")
-    );
-    assert!(silenced("unused-allow: x").1.starts_with("bad-allow: `unused-allow` cannot be silenced"));
-    assert!(silenced("").1.starts_with("bad-allow: there is no rule ``"));
-}
-
-#[test]
-fn a_silence_of_the_configuration_is_not_for_policies_and_one_policy_does_not_answer_for_another() {
-    let shop = Shop::new(&when("when { true }")).allow("constant-condition", "policies/a.cedar", "on");
-    let codes: Vec<_> = shop.found().into_iter().map(|(code, _)| code).collect();
-    assert_eq!(codes, ["unused-allow", "constant-condition"]);
-    let two = format!(
-        "{}\n{}",
-        when("")
-            .replace("@id(\"a\")", "@id(\"b\") @palisade_allow(\"constant-condition: on\")")
-            .replace("update", "delete"),
-        when("when { true }")
-    );
-    let codes: Vec<_> = found(&two).into_iter().map(|(code, _)| code).collect();
-    assert_eq!(codes, ["unused-allow", "constant-condition"]);
-}
-
-#[test]
-fn where_compiling_stops_early_no_silence_is_called_useless() {
-    let text = when("").replace("@id(\"a\")", "@id(\"a\") @palisade_allow(\"shadowed: kept\")");
-    assert_eq!(found(&text).len(), 1);
-    assert_eq!(
-        found(&format!("{text} @id(\"b\") permit (principal in Group::\"x\", action, resource);")),
-        one("short-type-name", "Group")
-    );
-    let codes: Vec<_> = found(&format!("{text} permit (")).into_iter().map(|(code, _)| code).collect();
-    assert!(codes.contains(&"syntax") && !codes.contains(&"unused-allow"), "{codes:?}");
 }

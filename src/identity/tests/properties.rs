@@ -1,5 +1,7 @@
 //! Whatever is sent: no panic, and nothing that was changed is accepted.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use proptest::prelude::*;
 
 use super::*;
