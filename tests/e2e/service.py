@@ -36,8 +36,34 @@ class Service:
     def start(self, config: Path, environment: dict[str, str] | None = None):
         with self.program_log.open("wb") as stderr:
             self.process = subprocess.Popen(
-                [binary(), "serve", "--config", config], stderr=stderr, stdin=subprocess.DEVNULL, env=environment
+                [binary(), "serve", "--config", config],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
             )
+
+    def settings(self, section: str, policies: str, pool, token_use=("access",), explain=False) -> str:
+        """The shop's, for tokens of a pool; where its policies are is said by `policies`, in that section."""
+        return f"""
+namespace = "Shop"
+
+[server]
+listen = "{self.listen}"
+ops_listen = "{self.ops_listen}"
+drain = "0s"
+explain = {json.dumps(explain)}
+
+[{section}]
+{policies}
+
+[[issuers]]
+issuer = "{pool.issuer}"
+jwks_url = "{pool.jwks_url}"
+client_ids = ["{pool.client_id}"]
+token_use = {json.dumps(list(token_use))}
+
+"""
 
     def stop(self):
         self.process.terminate()
@@ -48,15 +74,27 @@ class Service:
             self.process.wait()
             raise
 
-    def readiness(self) -> dict | None:
-        """What /readyz says, or None while the service is not ready."""
+    def readiness(self) -> dict:
+        """What /readyz says, ready or not; nothing while nobody listens."""
         try:
-            with urllib.request.urlopen(f"{self.ops_url}/readyz", timeout=5) as response:
-                return json.load(response)
+            return reply(f"{self.ops_url}/readyz").body
         except OSError:
-            return None
+            return {}
 
-    def _until(self, holds, what: str, seconds=20):
+    def metric(self, line: str) -> float:
+        """The value at a line of /metrics, which is 0 while there is none."""
+        with urllib.request.urlopen(f"{self.ops_url}/metrics", timeout=5) as response:
+            lines = response.read().decode().splitlines()
+        return next((float(there.removeprefix(line)) for there in lines if there.startswith(line)), 0)
+
+    def ask(self, path: str, token: str | None, body: dict) -> "Reply":
+        request = urllib.request.Request(self.url + path, json.dumps(body).encode(), method="POST")
+        request.add_header("Content-Type", "application/json")
+        if token is not None:
+            request.add_header("Authorization", f"Bearer {token}")
+        return reply(request)
+
+    def until(self, holds, what="what the test waits for", seconds=20):
         deadline = time.monotonic() + seconds
         while not (held := holds()):
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -73,34 +111,13 @@ class Palisade(Service):
         self.policies = folder / "policies"
         self.log = folder / "decisions.jsonl"
         shutil.copytree(REPOSITORY / "policies", self.policies)
+        policies = f'dir = "policies"\nschema = {json.dumps(str(REPOSITORY / "schema"))}'
+        settings = self.settings("policies", policies, pool, token_use, explain)
         config = folder / "palisade.toml"
-        config.write_text(f"""
-namespace = "Shop"
-
-[server]
-listen = "{self.listen}"
-ops_listen = "{self.ops_listen}"
-drain = "0s"
-explain = {json.dumps(explain)}
-
-[policies]
-dir = "policies"
-schema = {json.dumps(str(REPOSITORY / "schema"))}
-watch = true
-
-[[issuers]]
-issuer = "{pool.issuer}"
-jwks_url = "{pool.jwks_url}"
-client_ids = ["{pool.client_id}"]
-token_use = {json.dumps(list(token_use))}
-
-[audit]
-sink = "file"
-path = "{self.log.name}"
-""")
+        config.write_text(f'{settings}[audit]\nsink = "file"\npath = "{self.log.name}"\n')
         self.start(config)
         try:
-            self._until(lambda: self.readiness(), "ready")
+            self.until(lambda: self.readiness().get("status") == "ok", "ready")
         except BaseException:
             self.stop()
             raise
@@ -121,23 +138,11 @@ path = "{self.log.name}"
     def _reload(self):
         before = self.readiness()["revision"]
         yield
-        self._until(lambda: self.readiness()["revision"] != before, "serving the new policies")
+        self.until(lambda: self.readiness()["revision"] != before, "serving the new policies")
 
     def records(self) -> list[dict]:
         """The decision log."""
         return [json.loads(line) for line in self.log.read_text().splitlines()]
-
-    def ask(self, path: str, token: str | None, body: dict) -> "Reply":
-        request = urllib.request.Request(self.url + path, json.dumps(body).encode(), method="POST")
-        request.add_header("Content-Type", "application/json")
-        if token is not None:
-            request.add_header("Authorization", f"Bearer {token}")
-        try:
-            with urllib.request.urlopen(request, timeout=10) as response:
-                return Reply(response)
-        except urllib.error.HTTPError as response:
-            with response:
-                return Reply(response)
 
 
 class Beside(Service):
@@ -151,10 +156,10 @@ class Beside(Service):
 
     def until_another_revision(self):
         def is_another():
-            now = (self.readiness() or {}).get("revision")
+            now = self.readiness().get("revision")
             return now not in (None, self.revision) and now
 
-        self.revision = self._until(is_another, "serving the new policies")
+        self.revision = self.until(is_another, "serving the new policies")
 
 
 class Reply:
@@ -163,6 +168,16 @@ class Reply:
         self.headers = response.headers
         self.text = response.read().decode()
         self.body = json.loads(self.text)
+
+
+def reply(request: str | urllib.request.Request) -> Reply:
+    """What a server answers, whatever its status."""
+    try:
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return Reply(response)
+    except urllib.error.HTTPError as response:
+        with response:
+            return Reply(response)
 
 
 def free_ports(count: int) -> list[int]:

@@ -1,19 +1,16 @@
 """Policies from S3: moto's, over HTTP, with bundles that `palisade bundle` makes."""
 
-import json
 import shutil
 import socket
 import subprocess
 import threading
-import time
-import urllib.error
 import urllib.request
 from contextlib import contextmanager
 
 import boto3
 import pytest
 
-from service import REPOSITORY, Reply, binary, free_ports
+from service import REPOSITORY, Service, binary
 
 KEY = "shop/policies.tar.gz"
 UPDATE = {"action": "updateProduct", "resource": {"type": "Product", "id": "p-1"}}
@@ -82,84 +79,26 @@ def pump(source, sink):
         pass
 
 
-class Service:
-    """A `palisade serve` that reads its policies through a line."""
+class Bundled(Service):
+    """A service that reads its policies through a line."""
 
     def __init__(self, folder, pool, bucket, environment, max_stale):
-        port, ops_port = free_ports(2)
-        self.url, self.ops_url = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{ops_port}"
+        super().__init__(folder)
         self._token = pool["alice"].access
+        policies = f'url = "{bucket.url}"\npoll = "1s"\nmax_stale = "{max_stale}"\ncopy = "copy"'
         config = folder / "palisade.toml"
-        config.write_text(f"""
-namespace = "Shop"
-[server]
-listen = "127.0.0.1:{port}"
-ops_listen = "127.0.0.1:{ops_port}"
-drain = "0s"
-[policies.bundle]
-url = "{bucket.url}"
-poll = "1s"
-max_stale = "{max_stale}"
-copy = "copy"
-[[issuers]]
-issuer = "{pool.issuer}"
-jwks_url = "{pool.jwks_url}"
-client_ids = ["{pool.client_id}"]
-token_use = ["access"]
-""")
-        self._log = (folder / "palisade.err").open("wb")
-        self._process = subprocess.Popen(
-            [binary(), "serve", "--config", config],
-            env=environment,
-            stderr=self._log,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-        )
-
-    def stop(self):
-        self._process.terminate()
-        self._process.wait(timeout=10)
-        self._log.close()
-
-    def readiness(self):
-        """What /readyz says, ready or not; nothing while nobody listens."""
-        try:
-            with urllib.request.urlopen(f"{self.ops_url}/readyz", timeout=5) as response:
-                return json.load(response)
-        except urllib.error.HTTPError as response:
-            with response:
-                return json.load(response)
-        except OSError:
-            return {}
-
-    def metric(self, line):
-        with urllib.request.urlopen(f"{self.ops_url}/metrics", timeout=5) as response:
-            lines = response.read().decode().splitlines()
-        return next((float(there.removeprefix(line)) for there in lines if there.startswith(line)), 0)
+        config.write_text(self.settings("policies.bundle", policies, pool))
+        self.start(config, environment)
 
     def decision(self):
         """Whether alice may update a product, or why nobody knows."""
-        request = urllib.request.Request(f"{self.url}/authorize", json.dumps(UPDATE).encode(), method="POST")
-        request.add_header("Content-Type", "application/json")
-        request.add_header("Authorization", f"Bearer {self._token}")
-        try:
-            with urllib.request.urlopen(request, timeout=10) as response:
-                return Reply(response).body["decision"]
-        except urllib.error.HTTPError as response:
-            with response:
-                return Reply(response).body["code"]
+        answer = self.ask("/authorize", self._token, UPDATE).body
+        return answer.get("decision") or answer["code"]
 
 
 def client(service, endpoint):
     keys = {"aws_access_key_id": "e2e", "aws_secret_access_key": "e2e"}
     return boto3.client(service, region_name="us-east-1", endpoint_url=endpoint, **keys)
-
-
-def until(holds, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
@@ -196,9 +135,9 @@ def serve(tmp_path, pool, bucket, line):
     @contextmanager
     def start(max_stale="24h", **environment):
         environment = {**KEYS, "AWS_ENDPOINT_URL": line.url, **environment}
-        service = Service(tmp_path, pool, bucket, environment, max_stale)
+        service = Bundled(tmp_path, pool, bucket, environment, max_stale)
         try:
-            until(lambda: any(issuer["usable"] for issuer in service.readiness().get("issuers", [])))
+            service.until(lambda: any(issuer["usable"] for issuer in service.readiness().get("issuers", [])))
             yield service
         finally:
             service.stop()
@@ -213,14 +152,14 @@ def test_what_is_uploaded_is_live(serve, bucket, bundle):
         before = service.readiness()
         assert (before["status"], before["bundle"]["source"]) == ("ok", bucket.url)
         bucket.put(bundle(closed=FORBID))
-        until(lambda: service.decision() == "deny")
+        service.until(lambda: service.decision() == "deny")
         assert service.readiness()["revision"] != before["revision"]
 
 
 def test_an_unchanged_bundle_is_one_conditional_request(serve, bucket, bundle, line):
     bucket.put(bundle())
     with serve() as service:
-        until(lambda: service.metric('palisade_bundle_polls_total{result="unchanged"}') >= 3)
+        service.until(lambda: service.metric('palisade_bundle_polls_total{result="unchanged"}') >= 3)
         assert service.metric('palisade_bundle_polls_total{result="fetched"}') == 1
         assert service.metric('palisade_reloads_total{result="ok"}') == 1
         taken = line.taken
@@ -234,11 +173,11 @@ def test_a_bundle_that_is_none_changes_nothing(serve, bucket, bundle):
     with serve() as service:
         for bad in (good[: len(good) // 2], b"", b"<html>no</html>", bytes(100_000)):
             bucket.put(bad)
-            until(lambda: service.readiness()["status"] == "degraded")
+            service.until(lambda: service.readiness()["status"] == "degraded")
             assert service.readiness()["findings"][0]["code"] == "bundle-damaged"
             assert service.decision() == "allow"
             bucket.put(good)
-            until(lambda: service.readiness()["status"] == "ok")
+            service.until(lambda: service.readiness()["status"] == "ok")
 
 
 @pytest.mark.parametrize("mode", ["cut", "silent"])
@@ -246,10 +185,10 @@ def test_while_the_store_is_away_the_last_good_bundle_serves(mode, serve, bucket
     bucket.put(bundle())
     with serve() as service:
         line.mode = mode
-        until(lambda: "failure" in service.readiness()["bundle"])
+        service.until(lambda: "failure" in service.readiness()["bundle"])
         assert service.decision() == "allow"
         line.mode = "open"
-        until(lambda: service.readiness()["status"] == "ok")
+        service.until(lambda: service.readiness()["status"] == "ok")
 
 
 def test_an_empty_bucket_lets_nothing_be_decided_and_what_comes_then_does(serve, bucket, bundle):
@@ -258,21 +197,21 @@ def test_an_empty_bucket_lets_nothing_be_decided_and_what_comes_then_does(serve,
         assert service.decision() == "not_ready"
         assert "404" in service.readiness()["bundle"]["failure"]
         bucket.put(bundle())
-        until(lambda: service.decision() == "allow")
+        service.until(lambda: service.decision() == "allow")
 
 
 def test_a_restart_without_the_store_serves_the_copy_until_it_is_too_old(serve, bucket, bundle, line):
     bucket.put(bundle())
     with serve(max_stale="10s") as service:
         assert service.decision() == "allow"
-        until(lambda: service.metric('palisade_bundle_polls_total{result="unchanged"}') >= 1)
+        service.until(lambda: service.metric('palisade_bundle_polls_total{result="unchanged"}') >= 1)
     line.mode = "cut"
     with serve(max_stale="10s") as service:
         assert service.decision() == "allow"
         assert service.readiness()["status"] == "degraded"
-        until(lambda: service.decision() == "not_ready")
+        service.until(lambda: service.decision() == "not_ready")
         line.mode = "open"
-        until(lambda: service.decision() == "allow")
+        service.until(lambda: service.decision() == "allow")
 
 
 def test_a_user_without_the_right_gets_no_policies(serve, bucket, bundle, moto):
@@ -284,7 +223,7 @@ def test_a_user_without_the_right_gets_no_policies(serve, bucket, bundle, moto):
     with serve(**nobody) as service:
         assert service.decision() == "allow", "moto asks nobody yet"
         with rights_judged_by(moto):
-            until(lambda: "403" in service.readiness()["bundle"].get("failure", ""))
+            service.until(lambda: "403" in service.readiness()["bundle"].get("failure", ""))
             assert service.decision() == "allow", "the last good ones serve"
 
 
