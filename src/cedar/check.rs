@@ -3,6 +3,7 @@
 //! Typed constructors only: a claim or a body never passes through Cedar's own JSON, where
 //! `{"__entity": …}` in a plain string's place would become an entity.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use cedar_policy::{EntityId, EntityTypeName, EntityUid};
@@ -29,6 +30,13 @@ pub(super) enum Form {
     Plain,
     /// Also Cedar's `__entity` and `__extn`: what files of stored entities hold.
     Cedar,
+}
+
+/// Whether a record has every member that its type requires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Completeness {
+    Whole,
+    Lacking,
 }
 
 /// Where in a request a value stands: `resource.attributes.owner`.
@@ -69,6 +77,11 @@ impl<'a> Checker<'a> {
         at: At<'_>,
         elsewhere: impl Fn(&str) -> bool,
     ) -> Result<Members<'v>, Refusal> {
+        let judged = self.members(given, declared, at);
+        if let Ok((members, Completeness::Whole)) = judged {
+            return Ok(members);
+        }
+        // What is missing is said first.
         let missing = declared
             .0
             .iter()
@@ -80,19 +93,35 @@ impl<'a> Checker<'a> {
                 attribute.ty.expected()
             )));
         }
+        judged.map(|(members, _)| members)
+    }
+
+    /// What is given and what is declared are both sorted by name: one walk over both.
+    fn members<'v>(
+        &mut self,
+        given: &'v Record,
+        declared: &RecordType,
+        at: At<'_>,
+    ) -> Result<(Members<'v>, Completeness), Refusal> {
+        let mut completeness = Completeness::Whole;
+        let mut left = declared.0.iter();
         let mut members = Vec::with_capacity(given.len());
         for (name, value) in given {
-            let attribute = declared.0.get(name.as_str()).ok_or_else(|| {
-                let known = declared.0.keys().map(String::as_str);
-                Refusal::mismatch(format!(
-                    "the schema has no `{}`{}",
-                    at.member(name),
-                    did_you_mean(name, known)
-                ))
-            })?;
+            let attribute = loop {
+                let Some((next, attribute)) = left.next() else { return Err(unknown(name, declared, at)) };
+                match next.as_str().cmp(name) {
+                    Ordering::Less if attribute.required => completeness = Completeness::Lacking,
+                    Ordering::Less => {}
+                    Ordering::Equal => break attribute,
+                    Ordering::Greater => return Err(unknown(name, declared, at)),
+                }
+            };
             members.push((name.as_str(), self.value(value, &attribute.ty, at.member(name))?));
         }
-        Ok(members)
+        if left.any(|(_, attribute)| attribute.required) {
+            completeness = Completeness::Lacking;
+        }
+        Ok((members, completeness))
     }
 
     /// The tags of an entity: all of one type.
@@ -205,6 +234,11 @@ impl<'a> Checker<'a> {
             Err(_) => Err(Refusal::mismatch(format!("`{at}` is no action of the schema"))),
         }
     }
+}
+
+fn unknown(name: &str, declared: &RecordType, at: At<'_>) -> Refusal {
+    let known = declared.0.keys().map(String::as_str);
+    Refusal::mismatch(format!("the schema has no `{}`{}", at.member(name), did_you_mean(name, known)))
 }
 
 /// A value of an extension type, its text judged.
