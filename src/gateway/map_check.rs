@@ -163,67 +163,69 @@ mod tests {
     #[test]
     fn what_the_schema_does_not_have_is_found_at_its_key() {
         let shop = snapshot(SCHEMA, POLICIES);
-        assert_eq!(
-            found(&shop, route("updateProdukt", "Product")),
-            error(
+        for (action, type_name, key, message) in [
+            (
+                "updateProdukt",
+                "Product",
                 "routes.0.action",
-                "the schema has no action `updateProdukt`: did you mean `updateProduct`?"
-            )
-        );
-        assert_eq!(
-            found(&shop, route("updateProduct", "Produkt")),
-            error(
+                "the schema has no action `updateProdukt`: did you mean `updateProduct`?",
+            ),
+            (
+                "updateProduct",
+                "Produkt",
                 "routes.0.resource.type",
-                "the schema has no entity type `Produkt`: did you mean `Product`?"
-            )
-        );
-        assert_eq!(
-            found(&shop, route("updateProduct", "Category")),
-            error(
+                "the schema has no entity type `Produkt`: did you mean `Product`?",
+            ),
+            (
+                "updateProduct",
+                "Category",
                 "routes.0.resource",
-                "`Shop::Action::\"updateProduct\"` does not apply to resources of type `Shop::Category`, but to `Shop::Product`"
-            )
-        );
+                "`Shop::Action::\"updateProduct\"` does not apply to resources of type `Shop::Category`, but to `Shop::Product`",
+            ),
+        ] {
+            assert_eq!(found(&shop, route(action, type_name)), error(key, message));
+        }
     }
 
     #[test]
     fn what_a_request_line_cannot_give_is_found() {
+        let with_query = |member: &str, route: WrittenRoute| WrittenRoute {
+            context: [(member.to_owned(), Origin::Query(member.to_owned()))].into(),
+            ..route
+        };
+        let (update, delete) = (route("updateProduct", "Product"), route("deleteCategory", "Category"));
         let shop = snapshot(SCHEMA, POLICIES);
-        assert_eq!(
-            found(&shop, route("deleteCategory", "Category")),
-            error(
-                "routes.0.action",
-                "`deleteCategory` requires `context.productCount`, which neither method, path nor query gives"
-            )
-        );
-        let counted = WrittenRoute {
-            context: [("productCount".to_owned(), Origin::Query("count".to_owned()))].into(),
-            ..route("deleteCategory", "Category")
-        };
-        assert_eq!(
-            found(&shop, counted),
-            error(
-                "routes.0.context.productCount",
-                "`context.productCount` is no text, and paths and queries hold nothing else"
-            )
-        );
-        let stamped = WrittenRoute {
-            context: [("now".to_owned(), Origin::Query("now".to_owned()))].into(),
-            ..route("updateProduct", "Product")
-        };
-        assert_eq!(
-            found(&shop, stamped),
-            error("routes.0.context.now", "`updateProduct` has no `context.now` that a request may give")
-        );
-        let strict =
+        let owned =
             SCHEMA.replace("        owner?: User,\n        status?", "        owner: User,\n        status?");
-        assert_eq!(
-            found(&snapshot(&strict, POLICIES), route("updateProduct", "Product")),
-            error(
+        let owned = snapshot(&owned, POLICIES);
+        for (under, route, key, message) in [
+            (
+                &shop,
+                delete.clone(),
+                "routes.0.action",
+                "`deleteCategory` requires `context.productCount`, which neither method, path nor query gives",
+            ),
+            (
+                &shop,
+                with_query("productCount", delete),
+                "routes.0.context.productCount",
+                "`context.productCount` is no text, and paths and queries hold nothing else",
+            ),
+            (
+                &shop,
+                with_query("now", update.clone()),
+                "routes.0.context.now",
+                "`updateProduct` has no `context.now` that a request may give",
+            ),
+            (
+                &owned,
+                update,
                 "routes.0.resource.type",
-                "the schema requires `owner` of `Product`, which neither method, path nor query gives"
-            )
-        );
+                "the schema requires `owner` of `Product`, which neither method, path nor query gives",
+            ),
+        ] {
+            assert_eq!(found(under, route), error(key, message));
+        }
     }
 
     #[test]
