@@ -1,9 +1,11 @@
-//! Where requests of our own may go: https anywhere, plain http to this machine only; and the clients for both.
+//! Where requests of our own may go: https anywhere, plain http to this machine only; the clients for both, and why
+//! they bring nothing.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use reqwest::redirect::Policy;
-use reqwest::{Client, ClientBuilder, Url};
+use reqwest::{Client, ClientBuilder, StatusCode, Url};
 
 /// A URL that may be talked to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +43,23 @@ pub enum EndpointFault {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the HTTP client cannot be set up: {0}")]
 pub struct ClientFault(String);
+
+/// Why a request brought nothing that can be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AnswerFault {
+    /// So long was waited for all of it.
+    #[error("no complete answer in {0:?}")]
+    Timeout(Duration),
+    /// None that was asked for.
+    #[error("the answer has the status {0}")]
+    Status(u16),
+    /// Followed nowhere: the configuration says where answers come from.
+    #[error("the answer is a redirect ({0})")]
+    Redirect(u16),
+    /// No connection, or one that broke.
+    #[error("unreachable: {0}")]
+    Unreachable(String),
+}
 
 impl Endpoint {
     /// Reads a URL.
@@ -81,6 +100,24 @@ impl Route {
         }
         .build()
         .map_err(|error| ClientFault(innermost(&error)))
+    }
+}
+
+impl AnswerFault {
+    /// An answer with a status that was not asked for.
+    pub fn of(status: StatusCode) -> Self {
+        let code = status.as_u16();
+        if status.is_redirection() { Self::Redirect(code) } else { Self::Status(code) }
+    }
+
+    /// A stable, bounded label for metrics.
+    pub const fn result(&self) -> &'static str {
+        match self {
+            Self::Timeout(_) => "timeout",
+            Self::Status(_) => "status",
+            Self::Redirect(_) => "redirect",
+            Self::Unreachable(_) => "unreachable",
+        }
     }
 }
 

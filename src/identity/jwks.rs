@@ -10,7 +10,7 @@ use reqwest::{Client, Response, StatusCode};
 
 use super::config::Config;
 use super::keys::{KeySet, KeySetFault};
-use crate::endpoint::{ClientFault, Endpoint, EndpointFault, Route, innermost};
+use crate::endpoint::{AnswerFault, ClientFault, Endpoint, EndpointFault, Route, innermost};
 
 /// How long a fetch may take, from resolving the name to the last byte of the body.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -32,24 +32,15 @@ pub enum KeySource {
 /// Why no keys were got.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FetchFault {
-    /// Longer than [`Bounds::timeout`].
-    #[error("no complete answer in {0:?}")]
-    Timeout(Duration),
-    /// Any status but 200.
-    #[error("the answer has the status {0}")]
-    Status(u16),
-    /// Followed nowhere: the configuration says where keys come from.
-    #[error("the answer is a redirect ({0})")]
-    Redirect(u16),
+    /// The endpoint.
+    #[error(transparent)]
+    Answer(#[from] AnswerFault),
     /// More than [`Bounds::bytes`].
     #[error("the document has more than {0} bytes")]
     TooLarge(usize),
     /// No usable keys in it.
     #[error(transparent)]
     Keys(#[from] KeySetFault),
-    /// No connection, or one that broke.
-    #[error("unreachable: {0}")]
-    Unreachable(String),
     /// The file.
     #[error("the file cannot be read: {0}")]
     File(String),
@@ -96,13 +87,11 @@ impl FetchFault {
     /// A stable, bounded label for metrics.
     pub const fn result(&self) -> &'static str {
         match self {
-            Self::Timeout(_) => "timeout",
-            Self::Status(_) => "status",
-            Self::Redirect(_) => "redirect",
+            Self::Answer(fault) => fault.result(),
             Self::TooLarge(_) => "too_large",
             Self::Keys(KeySetFault::Unparseable) => "unparseable",
             Self::Keys(KeySetFault::Empty(_)) => "empty",
-            Self::Unreachable(_) | Self::File(_) => "unreachable",
+            Self::File(_) => "unreachable",
         }
     }
 }
@@ -144,13 +133,12 @@ impl Fetcher {
         let client = self
             .clients
             .get(&endpoint.route())
-            .ok_or_else(|| FetchFault::Unreachable("no client was set up for it".to_owned()))?;
+            .ok_or_else(|| AnswerFault::Unreachable("no client was set up for it".to_owned()))?;
         let request = client.get(endpoint.url().clone()).timeout(self.bounds.timeout);
         let response = request.send().await.map_err(|error| self.unreachable(error))?;
         match response.status() {
             StatusCode::OK => self.body(response).await,
-            status if status.is_redirection() => Err(FetchFault::Redirect(status.as_u16())),
-            status => Err(FetchFault::Status(status.as_u16())),
+            status => Err(AnswerFault::of(status).into()),
         }
     }
 
@@ -172,15 +160,15 @@ impl Fetcher {
         match tokio::time::timeout(timeout, reading).await {
             Ok(Ok(document)) => document,
             Ok(Err(_)) => Err(FetchFault::File("reading it was cut short".to_owned())),
-            Err(_) => Err(FetchFault::Timeout(timeout)),
+            Err(_) => Err(AnswerFault::Timeout(timeout).into()),
         }
     }
 
-    fn unreachable(&self, error: reqwest::Error) -> FetchFault {
+    fn unreachable(&self, error: reqwest::Error) -> AnswerFault {
         if error.is_timeout() {
-            return FetchFault::Timeout(self.bounds.timeout);
+            return AnswerFault::Timeout(self.bounds.timeout);
         }
-        FetchFault::Unreachable(innermost(&error.without_url()))
+        AnswerFault::Unreachable(innermost(&error.without_url()))
     }
 }
 

@@ -63,7 +63,7 @@ async fn an_endpoint_that_says_nothing_is_left_in_time() {
     let server = Canned::start(Answer::Silence).await;
     let clock = crate::clock::Clock::machine();
     let fault = fetch_within(url(&server.url), QUICK).await.unwrap_err();
-    assert_eq!(fault, FetchFault::Timeout(QUICK.timeout));
+    assert_eq!(fault, AnswerFault::Timeout(QUICK.timeout).into());
     assert!(clock.now().monotonic < TIMEOUT, "{:?}", clock.now());
 }
 

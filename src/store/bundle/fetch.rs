@@ -14,7 +14,7 @@ use object_store::path::Path;
 use object_store::{ClientConfigKey, ClientOptions, GetOptions, ObjectStore, RetryConfig};
 
 use super::Location;
-use crate::endpoint::{ClientFault, Endpoint, EndpointFault, Route, innermost};
+use crate::endpoint::{AnswerFault, ClientFault, Endpoint, EndpointFault, Route, innermost};
 
 /// Fetches one bundle.
 #[derive(Debug)]
@@ -64,28 +64,18 @@ pub enum SourceFault {
 /// Why a fetch failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum FetchFault {
-    #[error("no complete answer in {0:?}")]
-    Timeout(Duration),
-    #[error("the answer has the status {0}")]
-    Status(u16),
-    /// Followed nowhere: the configuration says where policies come from.
-    #[error("the answer is a redirect ({0})")]
-    Redirect(u16),
+    #[error(transparent)]
+    Answer(#[from] AnswerFault),
     #[error("the bundle has {bytes} bytes, and may have {most}")]
     TooLarge { bytes: u64, most: usize },
-    #[error("unreachable: {0}")]
-    Unreachable(String),
 }
 
 impl FetchFault {
     /// A stable, bounded label for metrics.
     pub(super) const fn result(&self) -> &'static str {
         match self {
-            Self::Timeout(_) => "timeout",
-            Self::Status(_) => "status",
-            Self::Redirect(_) => "redirect",
+            Self::Answer(fault) => fault.result(),
             Self::TooLarge { .. } => "too_large",
-            Self::Unreachable(_) => "unreachable",
         }
     }
 }
@@ -116,7 +106,7 @@ impl Fetcher {
     pub(super) async fn fetch(&self, known: Option<&str>, within: Duration) -> Result<Answer, FetchFault> {
         match tokio::time::timeout(within, self.get(known)).await {
             Ok(answer) => answer,
-            Err(_) => Err(FetchFault::Timeout(within)),
+            Err(_) => Err(AnswerFault::Timeout(within).into()),
         }
     }
 
@@ -125,7 +115,7 @@ impl Fetcher {
         let result = match self.store.get_opts(&self.path, options).await {
             Ok(result) => result,
             Err(object_store::Error::NotModified { .. }) if known.is_some() => return Ok(Answer::Unchanged),
-            Err(error) => return Err(fault(&error)),
+            Err(error) => return Err(fault(&error).into()),
         };
         // The body is as long as was said, and not a byte longer: hyper sees to that.
         let bytes = result.meta.size;
@@ -172,15 +162,15 @@ fn settings(error: &dyn std::error::Error) -> SourceFault {
 }
 
 /// What an error of the library comes to: what [`Strict`] made of the answer, where there was one.
-fn fault(error: &object_store::Error) -> FetchFault {
+fn fault(error: &object_store::Error) -> AnswerFault {
     let mut cause = error.source();
     while let Some(error) = cause {
-        if let Some(fault) = error.downcast_ref::<FetchFault>() {
+        if let Some(fault) = error.downcast_ref::<AnswerFault>() {
             return fault.clone();
         }
         cause = error.source();
     }
-    FetchFault::Unreachable(innermost(error))
+    AnswerFault::Unreachable(innermost(error))
 }
 
 /// Gives the library our own clients: its own follow redirects.
@@ -214,13 +204,11 @@ const NOT_MODIFIED: u16 = 304;
 impl HttpService for Strict {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let response = self.0.execute(request).await?;
-        let (status, code) = (response.status(), response.status().as_u16());
-        if status.is_success() || code == NOT_MODIFIED {
+        let status = response.status();
+        if status.is_success() || status.as_u16() == NOT_MODIFIED {
             return Ok(response);
         }
-        let fault =
-            if status.is_redirection() { FetchFault::Redirect(code) } else { FetchFault::Status(code) };
-        Err(HttpError::new(HttpErrorKind::Unknown, fault))
+        Err(HttpError::new(HttpErrorKind::Unknown, AnswerFault::of(status)))
     }
 }
 
