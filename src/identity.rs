@@ -134,8 +134,8 @@ struct Accepted {
 }
 
 impl Verifier {
-    /// A verifier for the issuers of the configuration, without keys yet: see [`Self::first_fetch`] and
-    /// [`Self::run`]. Refuses what [`check_all`] refuses.
+    /// A verifier for the issuers of the configuration, without keys yet: see [`Self::run`]. Refuses
+    /// what [`check_all`] refuses.
     pub fn new(
         configs: &[Config],
         limits: &Limits,
@@ -218,12 +218,8 @@ impl Verifier {
         }
     }
 
-    /// Fetches the keys of every issuer once, all at the same time. Failures are in [`Self::statuses`].
-    pub async fn first_fetch(&self) {
-        self.refresh_now().await;
-    }
-
-    /// Fetches the keys of every issuer again, whatever happened before.
+    /// Fetches the keys of every issuer, all at the same time, whatever happened before. Failures are in
+    /// [`Self::statuses`].
     pub async fn refresh_now(&self) {
         let mut fetches = JoinSet::new();
         for issuer in &self.0.issuers {

@@ -1,7 +1,6 @@
 //! What the verbs have in common that Lambda starts.
 
 use std::fmt::Display;
-use std::time::Duration;
 
 use tokio::runtime::Builder;
 
@@ -9,10 +8,6 @@ use super::{Exit, Shell, serve};
 
 /// Where Lambda tells the address of its APIs.
 const API: &str = "AWS_LAMBDA_RUNTIME_API";
-
-/// How long the start waits for the first keys, of the ten seconds that Lambda gives it. Without them it is
-/// ready as well: what comes is not answered, and fetches them.
-pub(super) const FIRST_KEYS: Duration = Duration::from_secs(3);
 
 /// The address of Lambda's APIs; elsewhere a complaint that says how Lambda starts this verb.
 pub(super) fn address<'a>(shell: &'a Shell, how: &str) -> Result<&'a str, Exit> {

@@ -4,10 +4,9 @@
 use std::sync::OnceLock;
 
 use tokio::runtime::Runtime as Tokio;
-use tokio::time::timeout;
 
-use super::in_lambda::{FIRST_KEYS, address, said, tell};
-use super::serve::{self, Policies, Refused, RefusedBy};
+use super::in_lambda::{address, said, tell};
+use super::serve::{self, FirstKeys, Policies, Refused, RefusedBy};
 use super::{Exit, Shell, route_map};
 use crate::audit::Log;
 use crate::authorizer::{Authorizer, Unanswered};
@@ -22,7 +21,6 @@ use crate::model::Finding;
 /// The authorizer, as soon as there are policies to decide by.
 struct Attended {
     policies: Policies,
-    verifier: Verifier,
     open: Box<dyn Fn(Snapshots) -> Authorizer + Send + Sync>,
     opened: OnceLock<Authorizer>,
 }
@@ -38,13 +36,13 @@ pub(super) fn run(shell: &Shell) -> Exit {
         Err(fault) => return serve::failed(&fault, None),
     };
     match start(shell) {
-        Ok((tokio, attended)) => serve::failed(&tokio.block_on(live(api, attended)), None),
+        Ok((tokio, attended, keys)) => serve::failed(&tokio.block_on(live(api, attended, keys)), None),
         Err(refused) => give_up(&api, &refused),
     }
 }
 
 /// The authorizer as the settings say.
-fn start(shell: &Shell) -> Result<(Tokio, Attended), Refused> {
+fn start(shell: &Shell) -> Result<(Tokio, Attended, FirstKeys), Refused> {
     let configuration = serve::configuration(shell)?;
     let Some(gateway::Config { answer: form, .. }) = configuration.config.authorizer else {
         let fault =
@@ -53,21 +51,23 @@ fn start(shell: &Shell) -> Result<(Tokio, Attended), Refused> {
         return Err(serve::configuration_fault(shell, &configuration, &fault.help(help)));
     };
     let (tokio, clock, metrics) = serve::prepare(&configuration)?;
+    let config = &configuration.config;
+    let verifier = Verifier::new(&config.issuers, &config.limits, clock.clone(), &metrics)
+        .map_err(|error| Refused::by_the_machine(&error, None))?;
+    let first_keys = serve::keep_fresh(&tokio, &verifier);
     let policies = serve::load(shell, &configuration, &tokio, &clock, &metrics)?;
     let routes = routes(&configuration, policies.on_disk().as_deref())?;
     let config = configuration.config;
-    let verifier = Verifier::new(&config.issuers, &config.limits, clock.clone(), &metrics)
-        .map_err(|error| Refused::by_the_machine(&error, None))?;
     let log = Log::open(&config.audit, metrics.clone())
         .map_err(|error| Refused::by_the_machine(&error, Some("mend `[audit]` of palisade.toml")))?;
-    let (judges, limits) = (verifier.clone(), config.limits);
+    let limits = config.limits;
     let open = move |snapshots| {
         let (log, clock, metrics) = (log.clone(), clock.clone(), metrics.clone());
         let decider = Decider { snapshots, log, clock, metrics };
-        let (verifier, routes, limits) = (judges.clone(), routes.clone(), limits.clone());
+        let (verifier, routes, limits) = (verifier.clone(), routes.clone(), limits.clone());
         Authorizer { verifier, decider, routes, form, limits }
     };
-    Ok((tokio, Attended { policies, verifier, open: Box::new(open), opened: OnceLock::new() }))
+    Ok((tokio, Attended { policies, open: Box::new(open), opened: OnceLock::new() }, first_keys))
 }
 
 /// The route map, where each of its questions can be asked. Policies of a bundle may come later and change:
@@ -85,12 +85,8 @@ fn routes(configuration: &Configuration, on_disk: Option<&Snapshot>) -> Result<g
 }
 
 /// Answers events for as long as the environment is there, and says what else has ended that.
-async fn live(api: Runtime, attended: Attended) -> String {
-    if timeout(FIRST_KEYS, attended.verifier.first_fetch()).await.is_err() {
-        tracing::warn!("ready without keys: they are fetched at the first event");
-    }
-    let keys = attended.verifier.clone();
-    tokio::spawn(async move { keys.run(std::future::pending()).await });
+async fn live(api: Runtime, attended: Attended, keys: FirstKeys) -> String {
+    keys.come().await;
     tracing::info!("ready");
     // On a thread whose stack carries every evaluation, unlike the one that the process began with.
     let answering = tokio::spawn(async move {

@@ -3,14 +3,12 @@
 
 use std::time::Duration;
 
-use tokio::sync::{OnceCell, watch};
-use tokio::time::timeout;
+use tokio::sync::OnceCell;
 
-use super::in_lambda::{FIRST_KEYS, address, said, tell};
-use super::serve::{self, Patience, Refused, RefusedBy, Service};
+use super::in_lambda::{address, said, tell};
+use super::serve::{self, FirstKeys, Patience, Refused, RefusedBy, Service};
 use super::{Exit, Shell};
 use crate::lambda::extension::{ApiFault, Extensions, Failure, Registered};
-use crate::model::status::KeyStatus;
 
 /// Lambda kills whatever has not ended two seconds after it was told to. No handler runs any more by then.
 const PATIENCE: Patience = Patience {
@@ -31,14 +29,13 @@ pub(super) fn run(shell: &Shell) -> Exit {
         Err(fault) => return serve::failed(&fault, None),
     };
     match serve::start(shell) {
-        Ok((runtime, service)) => runtime.block_on(live(&api, service.in_lambda(PATIENCE))),
+        Ok((runtime, service, keys)) => runtime.block_on(live(&api, service.in_lambda(PATIENCE), keys)),
         Err(refused) => give_up(&api, &refused),
     }
 }
 
 /// Serves from the first request to the end of the environment.
-async fn live(api: &Extensions, service: Service) -> Exit {
-    let keys = service.keys();
+async fn live(api: &Extensions, service: Service, keys: FirstKeys) -> Exit {
     let extension = OnceCell::new();
     let mut fault = None;
     let end = async {
@@ -58,23 +55,14 @@ async fn live(api: &Extensions, service: Service) -> Exit {
 async fn until_the_end(
     api: &Extensions,
     extension: &OnceCell<Registered>,
-    keys: watch::Receiver<Vec<KeyStatus>>,
+    keys: FirstKeys,
 ) -> Result<(), ApiFault> {
-    first_keys(keys).await;
+    keys.come().await;
     let registered = extension.get_or_try_init(|| api.register()).await?;
     tracing::info!("ready");
     let reason = registered.end().await?;
     tracing::info!(?reason, "the environment ends");
     Ok(())
-}
-
-/// Waits until the keys of every issuer have come or failed to.
-async fn first_keys(mut keys: watch::Receiver<Vec<KeyStatus>>) {
-    let all_tried = keys
-        .wait_for(|issuers| issuers.iter().all(|keys| keys.fetched_at.is_some() || keys.failure.is_some()));
-    if timeout(FIRST_KEYS, all_tried).await.is_err() {
-        tracing::warn!("ready without keys: they are fetched at the first request");
-    }
 }
 
 /// Tells Lambda why there is no service. Only who has registered can.

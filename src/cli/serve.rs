@@ -18,12 +18,13 @@ use crate::http::listen::{self, Listener};
 use crate::http::{self, Api, Operations, Router};
 use crate::identity::Verifier;
 use crate::model::Finding;
-use crate::model::status::KeyStatus;
 use crate::telemetry::{Metrics, log};
 
+mod keys;
 mod policies;
 mod stop;
 
+pub(super) use keys::{FirstKeys, keep_fresh};
 pub(super) use policies::{Policies, load};
 pub(super) use stop::Patience;
 use stop::Signals;
@@ -94,22 +95,23 @@ pub(super) enum Broken {
 
 pub(super) fn run(shell: &Shell) -> Exit {
     match start(shell) {
-        Ok((runtime, service)) => runtime.block_on(service.run(std::future::pending())).into(),
+        Ok((runtime, service, _nobody_waits)) => runtime.block_on(service.run(std::future::pending())).into(),
         Err(refused) => refused.into(),
     }
 }
 
 /// The service as the settings say.
-pub(super) fn start(shell: &Shell) -> Result<(Runtime, Service), Refused> {
+pub(super) fn start(shell: &Shell) -> Result<(Runtime, Service, FirstKeys), Refused> {
     let configuration = configuration(shell)?;
     let (runtime, clock, metrics) = prepare(&configuration)?;
-    let policies = load(shell, &configuration, &runtime, &clock, &metrics)?;
     let config = &configuration.config;
     let verifier = Verifier::new(&config.issuers, &config.limits, clock.clone(), &metrics)
         .map_err(|error| Refused::by_the_machine(&error, None))?;
+    let first_keys = keep_fresh(&runtime, &verifier);
+    let policies = load(shell, &configuration, &runtime, &clock, &metrics)?;
     let further = Router::new();
     let service = Service::open(Parts { configuration, policies, verifier, clock, metrics, further })?;
-    Ok((runtime, service))
+    Ok((runtime, service, first_keys))
 }
 
 /// The settings, where they are complete and safe.
@@ -185,11 +187,6 @@ impl Service {
         (address(&self.decisions), address(&self.operations))
     }
 
-    /// How the keys of each issuer are.
-    pub(super) fn keys(&self) -> watch::Receiver<Vec<KeyStatus>> {
-        self.parts.verifier.statuses()
-    }
-
     /// Serves until a signal or `end` says to stop.
     pub(super) async fn run(self, end: impl Future<Output = ()>) -> Result<(), Broken> {
         let (decisions_at, operations_at) = self.addresses();
@@ -233,9 +230,6 @@ impl Service {
         };
 
         let look = Arc::new(Notify::new());
-        let keys = verifier.clone();
-        let keys_end = turned(is_finished.clone());
-        tokio::spawn(async move { keys.run(keys_end).await });
         let door = policies.door(api);
         policies.keep_up(freezes, config.policies.watch, Arc::clone(&look), turned(is_finished.clone()));
         tracing::info!(api = "decisions", address = decisions_at, "listening");

@@ -228,7 +228,7 @@ async fn a_token_ends_when_its_key_leaves_the_set() {
     let verifier =
         Verifier::new(&[config], &Limits::default(), Clock::standing_at(NOW), &Metrics::new()).unwrap();
     let token = pool().issue(&ana()).unwrap();
-    verifier.first_fetch().await;
+    verifier.refresh_now().await;
     assert_eq!(class(&verifier.verify(&token).await), "ok");
     assert_eq!(class(&verifier.verify(&token).await), "ok");
     server.answer(Answer::ok(&format!(r#"{{"keys": [{}]}}"#, pool().key().renamed("next").jwk())));

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::harness::PATIENCE;
 
@@ -23,6 +23,8 @@ pub(crate) enum Manner {
     Down,
     /// It never answers.
     Silent,
+    /// It answers when it behaves otherwise, if it is still listened to.
+    Hesitating,
     /// It answers with this status and a large body.
     Status(u16),
     /// It hangs up in the middle of the bundle.
@@ -81,6 +83,17 @@ impl Shelf {
         (held.downloads, held.unchanged)
     }
 
+    /// Hesitates until another is asked, and answers then. Whoever asks that one later than this one gets no answer
+    /// here within its time.
+    pub(crate) fn hesitate_until_asked(&self, other: &Self) {
+        self.behave(Manner::Hesitating);
+        let (hesitating, other) = (self.clone(), other.clone());
+        std::thread::spawn(move || {
+            other.asked_in_all(1);
+            hesitating.behave(Manner::Good);
+        });
+    }
+
     /// Waits until it was asked this many times more, whatever it answered.
     pub(crate) fn asked(&self, more: usize) {
         self.asked_in_all(self.count() + more);
@@ -91,7 +104,7 @@ impl Shelf {
         let deadline = Instant::now() + PATIENCE;
         while self.count() < times {
             assert!(Instant::now() < deadline, "it was asked {} times, and not {times}", self.count());
-            std::thread::sleep(std::time::Duration::from_millis(10));
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
 
@@ -102,6 +115,12 @@ impl Shelf {
 
     fn answer(&self, mut stream: TcpStream) {
         let head = head(&stream);
+        while self.held.lock().unwrap().manner == Manner::Hesitating {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        if has_hung_up(&stream) {
+            return;
+        }
         let (manner, bundle, tag) = {
             let held = self.held.lock().unwrap();
             (held.manner, held.bundle.clone(), format!("\"v{}\"", held.version))
@@ -123,7 +142,7 @@ impl Shelf {
                 self.url()
             ),
             Manner::Down => String::new(),
-            Manner::Silent => {
+            Manner::Silent | Manner::Hesitating => {
                 self.note(|held| held.others += 1);
                 // Until the other side gives up.
                 let _hung_up = head_of_nothing(&stream);
@@ -133,7 +152,7 @@ impl Shelf {
         let body = match manner {
             Manner::Good if known => &[][..],
             Manner::Good | Manner::Tagless | Manner::Truncating => &bundle,
-            Manner::Boasting | Manner::Status(_) | Manner::Down | Manner::Silent => &[],
+            Manner::Boasting | Manner::Status(_) | Manner::Down | Manner::Silent | Manner::Hesitating => &[],
         };
         let _hung_up = stream.write_all(answer.as_bytes()).and_then(|()| stream.write_all(body));
         self.note(|held| match manner {
@@ -152,6 +171,13 @@ impl Shelf {
 fn head(stream: &TcpStream) -> Vec<String> {
     let lines = BufReader::new(stream).lines().map_while(Result::ok);
     lines.take_while(|line| !line.is_empty()).map(|line| line.to_lowercase()).collect()
+}
+
+fn has_hung_up(stream: &TcpStream) -> bool {
+    stream.set_nonblocking(true).unwrap();
+    let closed = matches!(stream.peek(&mut [0]), Ok(0));
+    stream.set_nonblocking(false).unwrap();
+    closed
 }
 
 fn head_of_nothing(stream: &TcpStream) -> usize {
