@@ -128,7 +128,11 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
 
 /// Reads a file of at most `most` bytes from disk; of a larger one not more than one byte over that.
 pub(super) fn read_capped(path: &Path, most: usize) -> Result<Vec<u8>, ReadFault> {
-    let file = open(path).map_err(ReadFault::Io)?;
+    read_opened(open(path).map_err(ReadFault::Io)?, most)
+}
+
+/// The same of a file that somebody has looked at already.
+pub(super) fn read_opened(file: File, most: usize) -> Result<Vec<u8>, ReadFault> {
     let metadata = file.metadata().map_err(ReadFault::Io)?;
     if !metadata.is_file() {
         return Err(ReadFault::NotAFile);

@@ -1,18 +1,25 @@
 //! The last good copy of a bundle, on disk: the one file that the store writes.
 
-use std::io::{self, Write as _};
+use std::fs::File;
+use std::io::{self, ErrorKind, Write as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
 
 use super::digest;
 use super::fetch::Packed;
 use crate::model::Timestamp;
-use crate::store::tree::{ReadFault, absolute, read_capped};
+use crate::store::tree::{ReadFault, absolute, open, read_opened};
 
 /// The first line of the file; longer than any of ours is.
 const LONGEST_HEAD: usize = 16 * 1024;
+
+/// Everybody's but the owner's right to write, of a file's mode.
+const OTHERS_WRITE: u32 = 0o022;
 
 /// Where the copy is.
 #[derive(Debug, Clone)]
@@ -22,6 +29,8 @@ pub(super) struct CopyFile {
     location: Arc<str>,
     /// The largest bundle.
     most: usize,
+    /// Held by whoever writes.
+    writing: Arc<Mutex<()>>,
 }
 
 /// A bundle as it was fetched some time ago.
@@ -39,6 +48,10 @@ pub(super) enum CopyFault {
     Missing,
     #[error("it cannot be read: {0}")]
     Unreadable(io::Error),
+    #[error("it belongs to the user {owner}, and this process runs as {user}: remove it")]
+    Foreign { owner: u32, user: u32 },
+    #[error("its mode is {0:04o}, so that others than its owner may write it: remove it")]
+    Writable(u32),
     #[error("it is damaged: {0}")]
     Damaged(&'static str),
     #[error("it is one of `{0}`")]
@@ -56,14 +69,18 @@ struct Head {
 
 impl CopyFile {
     pub(super) fn new(path: &Path, location: Arc<str>, most: usize) -> Self {
-        Self { path: absolute(path), location, most }
+        Self { path: absolute(path), location, most, writing: Arc::default() }
     }
 
-    /// Reads it, as long as it is what was written. Blocks.
+    /// Reads it, as long as it is what was written, and nobody but this user can have written it. Blocks.
     pub(super) fn read(&self) -> Result<Copied, CopyFault> {
+        let file = open(&self.path).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => CopyFault::Missing,
+            _ => CopyFault::Unreadable(error),
+        })?;
+        written_by(rustix::process::geteuid().as_raw(), &file)?;
         let bytes =
-            read_capped(&self.path, self.most.saturating_add(LONGEST_HEAD)).map_err(|fault| match fault {
-                ReadFault::Io(error) if error.kind() == io::ErrorKind::NotFound => CopyFault::Missing,
+            read_opened(file, self.most.saturating_add(LONGEST_HEAD)).map_err(|fault| match fault {
                 ReadFault::Io(error) => CopyFault::Unreadable(error),
                 ReadFault::NotAFile => CopyFault::Damaged("it is not a file"),
                 ReadFault::TooLarge => CopyFault::Damaged("it is larger than any bundle may be"),
@@ -83,11 +100,25 @@ impl CopyFile {
         Ok(Copied { packed, confirmed_at: Timestamp::from_millis(head.confirmed_at) })
     }
 
-    /// Puts a bundle in the place of the one before: whole, or not at all. Blocks.
+    /// Puts a bundle in the place of the one before, whole or not at all, and waits for that no longer than `within`:
+    /// a disk can take for ever. What takes longer may still come to its end, and nothing else is written until then.
     ///
     /// # Errors
-    /// The folder cannot be written to.
-    pub(super) fn write(&self, copied: &Copied) -> io::Result<()> {
+    /// The folder cannot be written to, or not in time.
+    pub(super) async fn write(&self, copied: Copied, within: Duration) -> io::Result<()> {
+        let copy = self.clone();
+        let writing = tokio::task::spawn_blocking(move || {
+            let _one_at_a_time =
+                copy.writing.try_lock().map_err(|_| unwritten("the last one is being written"))?;
+            copy.replace(&copied)
+        });
+        match tokio::time::timeout(within, writing).await {
+            Ok(written) => written.map_err(io::Error::other)?,
+            Err(_) => Err(unwritten("the disk takes too long")),
+        }
+    }
+
+    fn replace(&self, copied: &Copied) -> io::Result<()> {
         let Copied { packed, confirmed_at } = copied;
         let head = Head {
             location: self.location.to_string(),
@@ -96,8 +127,8 @@ impl CopyFile {
             confirmed_at: confirmed_at.millis(),
         };
         let folder = self.path.parent().unwrap_or(Path::new("/"));
-        // Nobody but this user may read it, or write it.
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        let private = std::fs::Permissions::from_mode(0o600);
+        let mut file = tempfile::Builder::new().permissions(private).tempfile_in(folder)?;
         serde_json::to_writer(&mut file, &head)?;
         file.write_all(b"\n")?;
         file.write_all(&packed.bytes)?;
@@ -105,6 +136,21 @@ impl CopyFile {
         file.persist(&self.path)?;
         Ok(())
     }
+}
+
+/// Whoever else can write the copy could have policies of their own put in force. What is asked is the file that was
+/// opened, whatever lies at its path by now.
+fn written_by(user: u32, file: &File) -> Result<(), CopyFault> {
+    let metadata = file.metadata().map_err(CopyFault::Unreadable)?;
+    let (owner, mode) = (metadata.uid(), metadata.mode() & 0o7777);
+    if owner != user {
+        return Err(CopyFault::Foreign { owner, user });
+    }
+    if mode & OTHERS_WRITE == 0 { Ok(()) } else { Err(CopyFault::Writable(mode)) }
+}
+
+fn unwritten(why: &str) -> io::Error {
+    io::Error::new(ErrorKind::TimedOut, why)
 }
 
 #[cfg(test)]
@@ -115,6 +161,8 @@ mod tests {
 
     use super::*;
 
+    const LONG: Duration = Duration::from_secs(20);
+
     fn copied() -> Copied {
         let packed = Packed { bytes: b"a\nbundle".as_slice().into(), etag: Some("\"1\"".into()) };
         Copied { packed, confirmed_at: Timestamp::from_millis(7) }
@@ -124,12 +172,12 @@ mod tests {
         CopyFile::new(&folder.path().join("copy"), "s3://bucket/key".into(), 100)
     }
 
-    #[test]
-    fn what_was_written_is_read_and_nobody_else_may() {
+    #[tokio::test]
+    async fn what_was_written_is_read_and_nobody_else_may() {
         let folder = tempfile::tempdir().unwrap();
         let file = file(&folder);
         assert!(matches!(file.read(), Err(CopyFault::Missing)));
-        file.write(&copied()).unwrap();
+        file.write(copied(), LONG).await.unwrap();
         let read = file.read().unwrap();
         assert_eq!(
             (&*read.packed.bytes, read.packed.etag.as_deref()),
@@ -141,10 +189,49 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_that_others_may_write_or_that_belongs_to_another_user_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = file(&folder);
+        file.replace(&copied()).unwrap();
+        for mode in [0o620, 0o602, 0o666] {
+            fs::set_permissions(&file.path, fs::Permissions::from_mode(mode)).unwrap();
+            assert!(matches!(file.read(), Err(CopyFault::Writable(told)) if told == mode), "{mode:o}");
+        }
+        fs::set_permissions(&file.path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(file.read().is_ok(), "what others read they cannot change");
+        // To give a file away takes rights that tests may not have.
+        let (opened, owner) = (open(&file.path).unwrap(), rustix::process::geteuid().as_raw());
+        let user = owner + 1;
+        let fault = written_by(user, &opened).unwrap_err();
+        assert!(matches!(fault, CopyFault::Foreign { .. }));
+        let told = format!("it belongs to the user {owner}, and this process runs as {user}: remove it");
+        assert_eq!(fault.to_string(), told);
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_takes_long_is_not_waited_for_and_given_nothing_else_meanwhile() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = file(&folder);
+        // It takes a while to digest.
+        let large = Packed { bytes: vec![0; 32 * 1024 * 1024].into(), etag: None };
+        let large = Copied { packed: large, confirmed_at: Timestamp::from_millis(7) };
+        let late = file.write(large, Duration::ZERO).await.unwrap_err();
+        assert_eq!(late.to_string(), "the disk takes too long");
+        while file.writing.try_lock().is_ok() {
+            std::thread::yield_now();
+        }
+        let second = file.write(copied(), LONG).await.unwrap_err();
+        assert_eq!(second.to_string(), "the last one is being written");
+        drop(file.writing.lock().await);
+        file.write(copied(), LONG).await.unwrap();
+        assert!(file.read().is_ok());
+    }
+
+    #[test]
     fn a_copy_that_is_damaged_or_of_another_bundle_is_none() {
         let folder = tempfile::tempdir().unwrap();
         let file = file(&folder);
-        file.write(&copied()).unwrap();
+        file.replace(&copied()).unwrap();
         let whole = fs::read(&file.path).unwrap();
         for length in 0..whole.len() {
             fs::write(&file.path, &whole[..length]).unwrap();

@@ -19,6 +19,9 @@ use crate::telemetry::metrics::ResultLabels;
 /// Of the time that a copy may serve, it is renewed after so many parts while its bundle stays the same.
 const RENEWALS: u32 = 24;
 
+/// How long a poll may be held up by a disk, and with it those that come after.
+const WRITING: Duration = Duration::from_secs(3);
+
 /// What polls; held by whoever does.
 #[derive(Debug)]
 pub(super) struct Polls {
@@ -238,10 +241,9 @@ impl Polls {
         }
         let packed = Packed { etag: in_force.bundle.etag.clone(), ..in_force.packed.clone() };
         let copied = Copied { packed, confirmed_at: now.wall };
-        match tokio::task::spawn_blocking(move || copy.write(&copied)).await {
-            Ok(Ok(())) => in_force.copied_at = Some(now),
-            Ok(Err(error)) => tracing::warn!(%error, "the last good copy cannot be written"),
-            Err(error) => tracing::warn!(%error, "writing the last good copy came to no end"),
+        match copy.write(copied, WRITING).await {
+            Ok(()) => in_force.copied_at = Some(now),
+            Err(error) => tracing::warn!(%error, "the last good copy cannot be written"),
         }
     }
 
