@@ -11,9 +11,12 @@ use crate::shelf::{Manner, Shelf};
 
 /// The authorizer of the shop, whose policies are on this shelf.
 async fn authorizer(shelf: &Shelf) -> Authorizer {
+    Authorizer::start(setup(shelf, "")).await
+}
+
+fn setup(shelf: &Shelf, more: &str) -> Setup {
     let url = shelf.url();
-    let setup = shop("simple").settings(&format!("[policies.bundle]\nurl = \"{url}\"\npoll = \"1s\"\n"));
-    Authorizer::start(setup).await
+    shop("simple").settings(&format!("[policies.bundle]\nurl = \"{url}\"\npoll = \"1s\"\n{more}"))
 }
 
 /// Sends events until one is answered as it should be.
@@ -61,17 +64,73 @@ async fn shelf_was_asked(shelf: &Shelf, authorizer: &mut Authorizer, token: &str
     asked.await.unwrap();
 }
 
+/// Longer than the `max_stale` of tests: nothing but time makes policies older.
+async fn past_the_bound() {
+    tokio::time::sleep(Duration::from_millis(2_100)).await;
+}
+
+/// What the next event is answered. On a machine that is too busy to judge a bundle in the moment that an event has,
+/// it is not, and another is sent.
+async fn decided(authorizer: &mut Authorizer, token: &str) -> Value {
+    let in_time = |answer: &Result<Value, Value>| {
+        answer.as_ref().map_or_else(|error| error["errorType"] != "Authorizer.NotReady", |_| true)
+    };
+    until(authorizer, token, in_time).await.unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_asks_for_the_policies_that_it_is_decided_by() {
-    let (shelf, policies) = (Shelf::new(), Setup::new());
-    shelf.put(bundled(&policies));
-    let mut authorizer = authorizer(&shelf).await;
-    let bob = authorizer.token("bob", "user");
-    assert_eq!(authorizer.ask(&with(HTTP_2, &bob)).await.unwrap()["isAuthorized"], false);
-    policies.write("policies/anybody.cedar", ANYBODY);
-    shelf.put(bundled(&policies));
-    let answer = until(&mut authorizer, &bob, allowed).await.unwrap();
-    assert_eq!(answer["context"]["reason"], "permitted");
+async fn the_first_event_that_is_answered_after_a_change_is_decided_by_the_new_policies() {
+    for frozen in [false, true] {
+        let (shelf, policies) = (Shelf::new(), Setup::new());
+        shelf.put(bundled(&policies));
+        let mut authorizer = Authorizer::start(setup(&shelf, "max_stale = \"2s\"\n")).await;
+        let bob = authorizer.token("bob", "user");
+        assert_eq!(decided(&mut authorizer, &bob).await["isAuthorized"], false);
+        if frozen {
+            authorizer.signal("STOP");
+        }
+        policies.write("policies/anybody.cedar", ANYBODY);
+        shelf.put(bundled(&policies));
+        past_the_bound().await;
+        assert_eq!(shelf.counts().0, 1, "nothing asks between events");
+        if frozen {
+            authorizer.signal("CONT");
+        }
+        let answer = decided(&mut authorizer, &bob).await;
+        assert_eq!(answer["context"]["reason"], "permitted", "frozen: {frozen}");
+        assert_eq!(shelf.counts().0, 2, "frozen: {frozen}");
+        assert_eq!(authorizer.records().len(), 2);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn policies_of_which_nothing_was_heard_for_too_long_answer_no_event() {
+    let shelf = Shelf::new();
+    shelf.put(bundled(&Setup::new()));
+    let mut authorizer = Authorizer::start(setup(&shelf, "max_stale = \"2s\"\n")).await;
+    let alice = authorizer.token("alice", "admin");
+    assert!(allowed(&authorizer.ask(&with(HTTP_2, &alice)).await));
+    shelf.behave(Manner::Down);
+    past_the_bound().await;
+    let error = authorizer.ask(&with(HTTP_2, &alice)).await.unwrap_err();
+    assert_eq!(error["errorType"], "Authorizer.NotReady");
+    let message = error["errorMessage"].as_str().unwrap();
+    assert!(message.starts_with("nothing has been heard of the policies for "), "{message}");
+    assert_eq!(authorizer.records().len(), 1, "what was not answered was not decided");
+    let said = authorizer.said("not answered");
+    assert_eq!((&said["level"], &said["cause"]), (&"ERROR".into(), &message.into()), "{said}");
+    shelf.behave(Manner::Good);
+    assert_eq!(until(&mut authorizer, &alice, allowed).await.unwrap()["context"]["reason"], "permitted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_waits_for_keys_and_bundle_side_by_side() {
+    let (shelf, keys) = (Shelf::new(), Shelf::new());
+    let setup = setup(&shelf, "").keys_at(&keys.url());
+    shelf.put(bundled(&Setup::new()));
+    shelf.hesitate_until_asked(&keys);
+    let _authorizer = Authorizer::start(setup).await;
+    assert_eq!(shelf.counts(), (1, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,6 @@
 //! A service whose policies come in a bundle: made by the program, fetched over HTTP, and refused where it must be.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,20 @@ pub(crate) fn bundled(setup: &Setup) -> Vec<u8> {
     let output = setup.command(&["bundle", "--output", "made.tar.gz"]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     std::fs::read(setup.path("made.tar.gz")).unwrap()
+}
+
+/// A service of the shop whose bundle it has fetched from this shelf.
+fn served(more: &str) -> (Shelf, Service) {
+    let shelf = Shelf::new();
+    let setup = shop(&shelf, more);
+    shelf.put(bundled(&setup));
+    (shelf, setup.start())
+}
+
+/// Ends it as nobody expects.
+fn killed(service: &mut Service) {
+    service.signal("KILL");
+    service.ended();
 }
 
 async fn asked(service: &Service) -> String {
@@ -57,10 +72,7 @@ async fn a_bundle_is_served_and_another_goes_live_in_its_place() {
 
 #[tokio::test]
 async fn an_unchanged_bundle_costs_one_conditional_request_and_is_neither_downloaded_nor_compiled() {
-    let shelf = Shelf::new();
-    let setup = shop(&shelf, "");
-    shelf.put(bundled(&setup));
-    let service = setup.start();
+    let (shelf, service) = served("");
     assert_eq!(shelf.counts(), (1, 0));
     let compiled = service.metric("palisade_reloads_total{result=\"ok\"}").await;
     shelf.asked(2);
@@ -156,10 +168,7 @@ async fn before_the_first_bundle_nothing_is_decided_and_the_files_on_disk_are_no
 
 #[tokio::test]
 async fn a_store_that_fails_leaves_the_last_good_bundle_whatever_it_says() {
-    let shelf = Shelf::new();
-    let setup = shop(&shelf, "");
-    shelf.put(bundled(&setup));
-    let service = setup.start();
+    let (shelf, service) = served("");
     for (manner, said) in [
         (Manner::Down, "unreachable"),
         (Manner::Status(403), "403"),
@@ -209,10 +218,7 @@ async fn a_damaged_bundle_is_asked_for_again_although_its_tag_stays() {
 
 #[tokio::test]
 async fn policies_of_which_nothing_was_heard_for_too_long_do_not_serve() {
-    let shelf = Shelf::new();
-    let setup = shop(&shelf, "max_stale = \"2s\"\n");
-    shelf.put(bundled(&setup));
-    let service = setup.start();
+    let (shelf, service) = served("max_stale = \"2s\"\n");
     assert_eq!(asked(&service).await, "deny no_permit");
     shelf.behave(Manner::Down);
     let reply = until(&service, "503 not_ready").await;
@@ -225,14 +231,10 @@ async fn policies_of_which_nothing_was_heard_for_too_long_do_not_serve() {
 
 #[tokio::test]
 async fn the_last_good_copy_serves_a_restart_with_the_age_that_it_has() {
-    let shelf = Shelf::new();
-    let setup = shop(&shelf, "copy = \"copy\"\n");
-    shelf.put(bundled(&setup));
-    let mut service = setup.start();
+    let (shelf, mut service) = served("copy = \"copy\"\n");
     let revision = service.operations("/readyz").await.body["revision"].clone();
     copied(&service);
-    service.signal("KILL");
-    service.ended();
+    killed(&mut service);
     shelf.behave(Manner::Down);
 
     let service = restarted(service);
@@ -245,14 +247,10 @@ async fn the_last_good_copy_serves_a_restart_with_the_age_that_it_has() {
 }
 
 #[tokio::test]
-async fn a_copy_that_is_damaged_or_too_old_does_not_serve() {
-    let shelf = Shelf::new();
-    let setup = shop(&shelf, "copy = \"copy\"\n");
-    shelf.put(bundled(&setup));
-    let mut service = setup.start();
+async fn a_copy_that_is_damaged_too_old_or_open_to_others_does_not_serve() {
+    let (shelf, mut service) = served("copy = \"copy\"\n");
     copied(&service);
-    service.signal("KILL");
-    service.ended();
+    killed(&mut service);
     shelf.behave(Manner::Down);
     let path = service.setup.path("copy");
     let copy = std::fs::read(&path).unwrap();
@@ -262,8 +260,16 @@ async fn a_copy_that_is_damaged_or_too_old_does_not_serve() {
     std::fs::write(&path, damaged).unwrap();
     let mut service = restarted(service);
     assert_eq!(asked(&service).await, "503 not_ready");
-    service.signal("KILL");
-    service.ended();
+    killed(&mut service);
+
+    std::fs::write(&path, &copy).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o660)).unwrap();
+    let mut service = restarted(service);
+    assert_eq!(asked(&service).await, "503 not_ready");
+    killed(&mut service);
+    let said = service.line("the last good copy is not used");
+    assert!(said["fault"].as_str().unwrap().starts_with("its mode is 0660"), "{said}");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
 
     let (head, bundle) = copy.split_at(copy.iter().position(|byte| *byte == b'\n').unwrap());
     let mut head: Value = serde_json::from_slice(head).unwrap();
@@ -271,6 +277,24 @@ async fn a_copy_that_is_damaged_or_too_old_does_not_serve() {
     std::fs::write(&path, [head.to_string().as_bytes(), bundle].concat()).unwrap();
     let service = restarted(service);
     assert_eq!(asked(&service).await, "503 not_ready");
+}
+
+/// A shop with its bundle on this shelf, which comes only once its keys have been asked for. Those never come.
+pub(crate) fn unless_side_by_side(shelf: &Shelf) -> Setup {
+    let keys = Shelf::new();
+    let setup = shop(shelf, "").keys_at(&keys.url());
+    shelf.put(bundled(&setup));
+    shelf.hesitate_until_asked(&keys);
+    setup
+}
+
+#[tokio::test]
+async fn keys_and_bundle_are_fetched_side_by_side() {
+    let shelf = Shelf::new();
+    let service = unless_side_by_side(&shelf).start();
+    let polls =
+        async |result| service.metric(&format!("palisade_bundle_polls_total{{result=\"{result}\"}}")).await;
+    assert_eq!((polls("fetched").await, polls("timeout").await), (1.0, 0.0));
 }
 
 #[test]

@@ -1,13 +1,14 @@
 //! Policies that are fetched, under a clock that the test moves: who asks for them when, and until when they serve.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use palisade::cedar::{Compiler, Settings};
+use palisade::cedar::{Compiler, Settings, Snapshot};
 use palisade::clock::Clock;
 use palisade::model::status::PolicyStatus;
 use palisade::model::{Limits, Timestamp};
-use palisade::store::{FetchedPolicies, Files, NotReady, bundle};
+use palisade::store::{FetchedPolicies, Files, Gate, NotReady, TestFiles, TestTexts, bundle};
 use palisade::telemetry::Metrics;
 
 use crate::bundle::{ANYBODY, bundled};
@@ -19,8 +20,33 @@ fn clock() -> Clock {
     Clock::standing_at(Timestamp::from_millis(1_800_000_000_000))
 }
 
-/// Policies of the shop on this shelf, which nobody asks about beside the test.
+/// The shop's policies as they were fetched from this shelf at the start, which nobody asks about beside the test.
+struct Held {
+    shelf: Shelf,
+    setup: Setup,
+    clock: Clock,
+    fetched: Arc<FetchedPolicies>,
+}
+
+async fn held() -> Held {
+    let (shelf, setup, clock) = (Shelf::new(), Setup::new(), clock());
+    shelf.put(bundled(&setup));
+    let fetched = fetched(&setup, &shelf, &clock).await;
+    Held { shelf, setup, clock, fetched }
+}
+
+/// What was fetched from this shelf, if anything is on it.
 async fn fetched(setup: &Setup, shelf: &Shelf, clock: &Clock) -> Arc<FetchedPolicies> {
+    fetched_behind(None, setup, shelf, clock).await
+}
+
+/// Behind a gate that stands in its way.
+async fn fetched_behind(
+    gate: Option<Gate>,
+    setup: &Setup,
+    shelf: &Shelf,
+    clock: &Clock,
+) -> Arc<FetchedPolicies> {
     let mut config = toml::from_str::<bundle::Config>(&format!("url = \"{}\"", shelf.url())).unwrap();
     config.copy = Some(setup.path("copy"));
     let base = setup.folder.path().to_owned();
@@ -30,7 +56,7 @@ async fn fetched(setup: &Setup, shelf: &Shelf, clock: &Clock) -> Arc<FetchedPoli
         ..palisade::store::Config::default()
     };
     let settings = Settings { namespace: "Shop".to_owned(), ..Settings::default() };
-    let files = Files::new(base, policies, settings, Limits::default());
+    let files = Files::new(base, policies, settings, Limits::default()).behind(gate);
     let environment = std::iter::empty();
     let fetched =
         FetchedPolicies::new(files, &config, environment, clock.clone(), Metrics::new(), Compiler::default());
@@ -41,10 +67,7 @@ async fn fetched(setup: &Setup, shelf: &Shelf, clock: &Clock) -> Arc<FetchedPoli
 
 #[tokio::test]
 async fn when_it_is_time_one_request_asks_and_otherwise_none_does() {
-    let (shelf, setup) = (Shelf::new(), Setup::new());
-    shelf.put(bundled(&setup));
-    let clock = clock();
-    let fetched = fetched(&setup, &shelf, &clock).await;
+    let Held { shelf, setup, clock, fetched } = held().await;
     clock.advance(Duration::from_secs(9));
     assert!(fetched.fresh().await.is_ok());
     assert_eq!(shelf.counts(), (1, 0));
@@ -76,10 +99,7 @@ async fn when_it_is_time_one_request_asks_and_otherwise_none_does() {
 
 #[tokio::test]
 async fn while_the_store_says_nothing_one_request_waits_a_moment_and_the_others_not_at_all() {
-    let (shelf, setup) = (Shelf::new(), Setup::new());
-    shelf.put(bundled(&setup));
-    let clock = clock();
-    let fetched = fetched(&setup, &shelf, &clock).await;
+    let Held { shelf, clock, fetched, .. } = held().await;
     shelf.behave(Manner::Silent);
     clock.advance(Duration::from_secs(10));
     let asking = Arc::clone(&fetched);
@@ -95,10 +115,7 @@ async fn while_the_store_says_nothing_one_request_waits_a_moment_and_the_others_
 
 #[tokio::test]
 async fn a_poll_that_a_freeze_has_cut_is_not_waited_out() {
-    let (shelf, setup) = (Shelf::new(), Setup::new());
-    shelf.put(bundled(&setup));
-    let clock = clock();
-    let fetched = fetched(&setup, &shelf, &clock).await;
+    let Held { shelf, setup, clock, fetched } = held().await;
     let mut status = fetched.status();
     let before = Arc::clone(&status.borrow_and_update().serving.as_ref().unwrap().revision);
     shelf.behave(Manner::Silent);
@@ -144,10 +161,7 @@ async fn where_nothing_is_held_whoever_comes_waits_for_the_poll_under_way() {
 
 #[tokio::test]
 async fn age_is_the_larger_of_both_clocks_and_counts_from_when_the_store_was_last_heard() {
-    let (shelf, setup) = (Shelf::new(), Setup::new());
-    shelf.put(bundled(&setup));
-    let clock = clock();
-    let fetched = fetched(&setup, &shelf, &clock).await;
+    let Held { shelf, clock, fetched, .. } = held().await;
     let day = Duration::from_hours(24);
     clock.advance(day);
     assert!(fetched.fresh().await.is_ok(), "nothing has changed, and that was heard now");
@@ -165,10 +179,7 @@ async fn age_is_the_larger_of_both_clocks_and_counts_from_when_the_store_was_las
 
 #[tokio::test]
 async fn a_copy_grows_no_older_while_its_bundle_is_confirmed() {
-    let (shelf, setup) = (Shelf::new(), Setup::new());
-    shelf.put(bundled(&setup));
-    let clock = clock();
-    let first = fetched(&setup, &shelf, &clock).await;
+    let Held { shelf, setup, clock, fetched: first } = held().await;
     clock.advance(Duration::from_hours(23));
     assert!(first.fresh().await.is_ok());
     // A poll ends when the copy is written, and the request may have gone on before.
@@ -181,4 +192,35 @@ async fn a_copy_grows_no_older_while_its_bundle_is_confirmed() {
     assert!(second.fresh().await.is_ok(), "23 hours old, and not 46");
     clock.advance(Duration::from_hours(2));
     assert!(matches!(second.fresh().await, Err(NotReady::Stale(_))));
+}
+
+/// How long the tests of a gate may take: nothing, unless they are not to end.
+const TESTS: Duration = Duration::from_secs(1);
+
+#[tokio::test]
+async fn a_bundle_that_the_machine_had_no_time_or_no_thread_for_is_judged_again_at_the_next_poll() {
+    let too_slow = |stop: &AtomicBool| {
+        while !stop.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    };
+    let dies: fn(&AtomicBool) = |_| panic!("as if its stack were not to be had");
+    for (code, first) in [("tests-too-slow", too_slow as fn(&AtomicBool)), ("internal", dies)] {
+        let (shelf, setup, clock) = (Shelf::new(), Setup::new(), clock());
+        shelf.put(bundled(&setup));
+        let judged_before = AtomicBool::new(false);
+        let judge = Arc::new(move |_: &Snapshot, _: &TestTexts, stop: &AtomicBool| {
+            if !judged_before.swap(true, Ordering::Relaxed) {
+                first(stop);
+            }
+            Vec::new()
+        });
+        let tests = TestFiles::of_project(setup.folder.path(), Limits::default());
+        let fetched = fetched_behind(Some(Gate::new(tests, TESTS, judge)), &setup, &shelf, &clock).await;
+        assert_eq!(fetched.status().borrow().findings[0].code, code);
+        assert_eq!(fetched.fresh().await.unwrap_err(), NotReady::Never);
+        fetched.load().await;
+        assert!(fetched.fresh().await.is_ok(), "{code}");
+        assert_eq!(shelf.counts(), (2, 0), "{code}");
+    }
 }

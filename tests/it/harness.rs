@@ -22,6 +22,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Setup {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) issuer: TokenIssuer,
+    keys: String,
     settings: String,
 }
 
@@ -31,9 +32,12 @@ pub(crate) struct Service {
     pub(crate) decisions: SocketAddr,
     pub(crate) operations: SocketAddr,
     child: Child,
-    lines: Mutex<mpsc::Receiver<Value>>,
+    log: ProgramLog,
     client: reqwest::Client,
 }
+
+/// What a program says on standard error, line by line.
+pub(crate) struct ProgramLog(Mutex<mpsc::Receiver<Value>>);
 
 /// One user who asks the same again and again, from a task of its own.
 #[derive(Clone)]
@@ -64,12 +68,18 @@ impl Setup {
         }
         let issuer = TokenIssuer::start(ISSUER, "k-1").unwrap();
         std::fs::write(folder.path().join("jwks.json"), issuer.jwks()).unwrap();
-        Self { folder, issuer, settings: String::new() }
+        Self { folder, issuer, keys: "jwks_file = \"jwks.json\"".to_owned(), settings: String::new() }
     }
 
     /// More settings; tables that the harness writes itself are merged by key path in the environment.
     pub(crate) fn settings(mut self, text: &str) -> Self {
         self.settings.push_str(text);
+        self
+    }
+
+    /// With keys that are fetched from there, and not in a file.
+    pub(crate) fn keys_at(mut self, url: &str) -> Self {
+        self.keys = format!("jwks_url = \"{url}\"");
         self
     }
 
@@ -88,8 +98,8 @@ impl Setup {
             "namespace = \"Shop\"\n[server]\nlisten = \"127.0.0.1:0\"\nops_listen = \"127.0.0.1:0\"\ndrain = \"100ms\"\nexplain = true\n\
              [log]\nformat = \"json\"\n[audit]\nsink = \"file\"\n\
              [[issuers]]\nissuer = \"{ISSUER}\"\nclient_ids = [\"{CLIENT}\"]\ntoken_use = [\"access\", \"id\"]\n\
-             jwks_file = \"jwks.json\"\nmachine_type = \"Machine\"\n{}",
-            self.settings
+             {}\nmachine_type = \"Machine\"\n{}",
+            self.keys, self.settings
         );
         std::fs::write(&path, text).unwrap();
         path
@@ -122,13 +132,13 @@ impl Setup {
         command.env("PALISADE__AUDIT__STALL", "5s");
         change(&mut command);
         let mut child = command.spawn().unwrap();
-        let lines = lines_of(&mut child);
+        let log = ProgramLog::of(&mut child);
         let mut service = Service {
             setup: self,
             decisions: ([127, 0, 0, 1], 0).into(),
             operations: ([127, 0, 0, 1], 0).into(),
             child,
-            lines: Mutex::new(lines),
+            log,
             client: reqwest::Client::builder().no_proxy().build().unwrap(),
         };
         for _ in 0..2 {
@@ -194,16 +204,7 @@ impl Service {
 
     /// The next line of the program log with this message.
     pub(crate) fn line(&self, message: &str) -> Value {
-        let deadline = Instant::now() + PATIENCE;
-        let mut seen = Vec::new();
-        loop {
-            match self.lines.lock().unwrap().recv_timeout(deadline.saturating_duration_since(Instant::now()))
-            {
-                Ok(line) if line["message"] == message => return line,
-                Ok(line) => seen.push(line),
-                Err(_) => panic!("no line `{message}` came; these did: {seen:#?}"),
-            }
-        }
+        self.log.line(message)
     }
 
     /// Asks until the answer is as wanted.
@@ -223,9 +224,7 @@ impl Service {
     }
 
     pub(crate) fn signal(&self, signal: &str) {
-        let sent =
-            Command::new("kill").args([format!("-{signal}"), self.child.id().to_string()]).status().unwrap();
-        assert!(sent.success());
+        send(signal, &self.child);
     }
 
     /// Waits until the program has ended, and gives its exit code; none after a signal.
@@ -308,15 +307,37 @@ pub(crate) fn update() -> Value {
     json!({"action": "updateProduct", "resource": {"type": "Product", "id": "p-42"}})
 }
 
-/// The program log, read as it comes, so that the program never waits for a reader.
-fn lines_of(child: &mut Child) -> mpsc::Receiver<Value> {
-    let stderr = BufReader::new(child.stderr.take().unwrap());
-    let (sender, lines) = mpsc::channel();
-    std::thread::spawn(move || {
-        for line in stderr.lines().map_while(Result::ok) {
-            let line = serde_json::from_str(&line).unwrap_or_else(|_| json!({"message": line}));
-            let _nobody_listens = sender.send(line);
+/// Sends a signal by its name: `STOP`.
+pub(crate) fn send(signal: &str, child: &Child) {
+    let sent = Command::new("kill").args([format!("-{signal}"), child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+impl ProgramLog {
+    /// Read as it comes, so that the program never waits for a reader.
+    pub(crate) fn of(child: &mut Child) -> Self {
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let (sender, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                let line = serde_json::from_str(&line).unwrap_or_else(|_| json!({"message": line}));
+                let _nobody_listens = sender.send(line);
+            }
+        });
+        Self(Mutex::new(lines))
+    }
+
+    /// The next line with this message.
+    pub(crate) fn line(&self, message: &str) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        let mut seen = Vec::new();
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.0.lock().unwrap().recv_timeout(left) {
+                Ok(line) if line["message"] == message => return line,
+                Ok(line) => seen.push(line),
+                Err(_) => panic!("no line `{message}` came; these did: {seen:#?}"),
+            }
         }
-    });
-    lines
+    }
 }

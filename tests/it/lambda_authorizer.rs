@@ -9,7 +9,7 @@ use palisade::identity::issuer::Cognito;
 use palisade::model::Timestamp;
 use serde_json::{Value, json};
 
-use crate::harness::{CLIENT, Setup, now};
+use crate::harness::{CLIENT, ProgramLog, Setup, now, send};
 use crate::lambda_extension::{Call, Lambda};
 
 const REST_TOKEN: &str = include_str!("../fixtures/gateway/rest-token.json");
@@ -25,6 +25,7 @@ pub(crate) struct Authorizer {
     lambda: Lambda,
     waiting: Option<Call>,
     child: Child,
+    log: ProgramLog,
 }
 
 /// The shop with an authorizer that answers in this form.
@@ -36,7 +37,7 @@ pub(crate) fn shop(answer: &str) -> Setup {
 
 fn spawn(lambda: &Lambda, mut command: Command) -> Child {
     command.env("AWS_LAMBDA_RUNTIME_API", lambda.address.to_string()).env("PALISADE__AUDIT__STALL", "5s");
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 impl Authorizer {
@@ -47,9 +48,10 @@ impl Authorizer {
 
     async fn start_as(setup: Setup, command: Command) -> Self {
         let mut lambda = Lambda::start().await;
-        let child = spawn(&lambda, command);
+        let mut child = spawn(&lambda, command);
+        let log = ProgramLog::of(&mut child);
         let waiting = Some(lambda.call("GET invocation/next").await);
-        Self { setup, lambda, waiting, child }
+        Self { setup, lambda, waiting, child, log }
     }
 
     /// What the event is answered, or failed with.
@@ -78,8 +80,17 @@ impl Authorizer {
         self.setup.issuer.issue(&claims).unwrap().expose().to_owned()
     }
 
+    /// The next line of the program log with this message.
+    pub(crate) fn said(&self, message: &str) -> Value {
+        self.log.line(message)
+    }
+
+    pub(crate) fn signal(&self, signal: &str) {
+        send(signal, &self.child);
+    }
+
     /// The decision log.
-    fn records(&self) -> Vec<Value> {
+    pub(crate) fn records(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(self.setup.path("decisions.jsonl")).unwrap_or_default();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use crate::bundle::{ANYBODY, bundled, shop};
+use crate::bundle::{ANYBODY, bundled, shop, unless_side_by_side};
 use crate::harness::{PATIENCE, Service, Setup, update};
 use crate::shelf::Shelf;
 
@@ -191,6 +191,15 @@ async fn a_store_that_is_down_leaves_it_ready_and_refusing_until_it_is_up() {
     assert_eq!(extension.authorize(&bob, update()).await.outcome(), "503 not_ready");
     shelf.put(bundled(&extension.setup));
     extension.until(&bob, update(), |reply| reply.outcome() == "deny no_permit").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_waits_for_keys_and_bundle_side_by_side() {
+    let mut lambda = Lambda::start().await;
+    let shelf = Shelf::new();
+    let _extension = lambda.run(unless_side_by_side(&shelf), &[]);
+    let _waiting = lambda.register("GET event/next").await;
+    assert_eq!(shelf.counts(), (1, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
