@@ -267,7 +267,7 @@ async fn a_copy_that_is_damaged_too_old_or_open_to_others_does_not_serve() {
     let mut service = restarted(service);
     assert_eq!(asked(&service).await, "503 not_ready");
     killed(&mut service);
-    let said = service.line("the last good copy is not used");
+    let said = service.before_it_listened("the last good copy is not used");
     assert!(said["fault"].as_str().unwrap().starts_with("its mode is 0660"), "{said}");
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
 

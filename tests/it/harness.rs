@@ -37,7 +37,11 @@ pub(crate) struct Service {
 }
 
 /// What a program says on standard error, line by line.
-pub(crate) struct ProgramLog(Mutex<mpsc::Receiver<Value>>);
+pub(crate) struct ProgramLog {
+    lines: Mutex<mpsc::Receiver<Value>>,
+    /// Those that came before what was waited for.
+    passed: Mutex<Vec<Value>>,
+}
 
 /// One user who asks the same again and again, from a task of its own.
 #[derive(Clone)]
@@ -207,6 +211,13 @@ impl Service {
         self.log.line(message)
     }
 
+    /// The line with this message that came at the start.
+    pub(crate) fn before_it_listened(&self, message: &str) -> Value {
+        let passed = self.log.passed.lock().unwrap();
+        let line = passed.iter().find(|line| line["message"] == message);
+        line.unwrap_or_else(|| panic!("no line `{message}` came; these did: {passed:#?}")).clone()
+    }
+
     /// Asks until the answer is as wanted.
     pub(crate) async fn until(&self, token: &str, body: Value, wanted: impl Fn(&Reply) -> bool) -> Reply {
         let deadline = Instant::now() + PATIENCE;
@@ -324,19 +335,19 @@ impl ProgramLog {
                 let _nobody_listens = sender.send(line);
             }
         });
-        Self(Mutex::new(lines))
+        Self { lines: Mutex::new(lines), passed: Mutex::default() }
     }
 
     /// The next line with this message.
     pub(crate) fn line(&self, message: &str) -> Value {
         let deadline = Instant::now() + PATIENCE;
-        let mut seen = Vec::new();
+        let mut passed = self.passed.lock().unwrap();
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            match self.0.lock().unwrap().recv_timeout(left) {
+            match self.lines.lock().unwrap().recv_timeout(left) {
                 Ok(line) if line["message"] == message => return line,
-                Ok(line) => seen.push(line),
-                Err(_) => panic!("no line `{message}` came; these did: {seen:#?}"),
+                Ok(line) => passed.push(line),
+                Err(_) => panic!("no line `{message}` came; these did: {passed:#?}"),
             }
         }
     }
