@@ -15,8 +15,12 @@ BENCH ?=
 # What goes into the layer and into the authorizer. BINARY is a program for x86_64 that was built elsewhere.
 POLICIES   ?= policies
 SCHEMA     ?= schema
+ENTITIES   ?=
+TESTS      ?=
 AUTHORIZER ?= examples/authorizer
 BINARY     ?=
+DECIDES     = --policies $(POLICIES) --schema $(SCHEMA) $(if $(ENTITIES),--entities $(ENTITIES)) \
+              $(if $(TESTS),--tests $(TESTS))
 
 .PHONY: check fmt lint test client client-types e2e e2e-programs e2e-python e2e-aws e2e-node lambda layer authorizer policies \
   deny image-lint bench peers instructions
@@ -91,13 +95,12 @@ lambda:
 # The Lambda layer, into target/layer: see layer/README.md.
 layer:
 	$(if $(BINARY),,$(CARGO) build --release)
-	python3 layer/build.py --binary $(or $(BINARY),target/release/palisade) --policies $(POLICIES) --schema $(SCHEMA)
+	python3 layer/build.py --binary $(or $(BINARY),target/release/palisade) $(DECIDES)
 
 # The Lambda authorizer as a function of its own, into target/layer: see docs/authorizer.md.
 authorizer:
 	$(if $(BINARY),,$(CARGO) build --release)
-	python3 layer/build.py --binary $(or $(BINARY),target/release/palisade) --policies $(POLICIES) --schema $(SCHEMA) \
-	  --authorizer $(AUTHORIZER)
+	python3 layer/build.py --binary $(or $(BINARY),target/release/palisade) $(DECIDES) --authorizer $(AUTHORIZER)
 
 # Licences, sources and banned crates. Advisories come without a commit of ours: the workflow asks for them.
 deny:

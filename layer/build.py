@@ -37,6 +37,8 @@ def main() -> None:
     parser.add_argument("--binary", type=Path, default=ROOT / "target/release/palisade", metavar="FILE")
     parser.add_argument("--policies", type=Path, default=ROOT / "policies", metavar="FOLDER")
     parser.add_argument("--schema", type=Path, default=ROOT / "schema", metavar="FILE|FOLDER")
+    parser.add_argument("--entities", type=Path, metavar="FOLDER", help="stored entities, where there are any")
+    parser.add_argument("--tests", type=Path, metavar="FOLDER", help="policy tests: what fails them does not start")
     parser.add_argument("--config", type=Path, default=LAYER / "palisade/palisade.toml", metavar="FILE")
     parser.add_argument("--authorizer", type=Path, metavar="FOLDER", help="bootstrap, palisade.toml, routes.toml")
     parser.add_argument("--into", type=Path, metavar="FILE")
@@ -53,35 +55,51 @@ def main() -> None:
     print(f"{into}: {into.stat().st_size / 1e6:.2f} MB")
 
 
-# The files of a zip: which one each is, and its mode.
-Contents = Iterator[tuple[str, tuple[Path, int]]]
+# The files of a zip: what is in each, and its mode.
+Contents = Iterator[tuple[str, tuple[bytes, int]]]
 
 
 def of_layer(arguments: argparse.Namespace) -> Contents:
     """What is below /opt."""
-    yield "bin/palisade", (arguments.binary, PROGRAM)
-    yield "extensions/palisade", (LAYER / "extensions/palisade", PROGRAM)
-    yield "palisade/palisade.toml", (arguments.config, TEXT)
+    yield "bin/palisade", (arguments.binary.read_bytes(), PROGRAM)
+    yield "extensions/palisade", ((LAYER / "extensions/palisade").read_bytes(), PROGRAM)
+    yield "palisade/palisade.toml", (settings(arguments.config, arguments), TEXT)
     yield from what_decides(arguments, "palisade/")
 
 
 def of_authorizer(arguments: argparse.Namespace) -> Contents:
     """What is below /var/task."""
-    yield "palisade", (arguments.binary, PROGRAM)
-    yield "bootstrap", (arguments.authorizer / "bootstrap", PROGRAM)
-    for name in ("palisade.toml", "routes.toml"):
-        yield name, (arguments.authorizer / name, TEXT)
+    yield "palisade", (arguments.binary.read_bytes(), PROGRAM)
+    yield "bootstrap", ((arguments.authorizer / "bootstrap").read_bytes(), PROGRAM)
+    yield "palisade.toml", (settings(arguments.authorizer / "palisade.toml", arguments), TEXT)
+    yield "routes.toml", ((arguments.authorizer / "routes.toml").read_bytes(), TEXT)
     yield from what_decides(arguments, "")
 
 
 def what_decides(arguments: argparse.Namespace, below: str) -> Contents:
-    for name, given in (("policies", arguments.policies), ("schema", arguments.schema)):
+    for name in ("policies", "schema", *further(arguments)):
+        given: Path = getattr(arguments, name)
         found = list(texts(given))
         if not found:
             raise Refused(f"`{given}` holds no files")
         for path in found:
             inside = path.name if given.is_file() else path.relative_to(given).as_posix()
-            yield f"{below}{name}/{inside}", (path, TEXT)
+            yield f"{below}{name}/{inside}", (path.read_bytes(), TEXT)
+
+
+def further(arguments: argparse.Namespace) -> list[str]:
+    """What there need not be."""
+    return [name for name in ("entities", "tests") if getattr(arguments, name)]
+
+
+def settings(config: Path, arguments: argparse.Namespace) -> bytes:
+    """With the places of what is packed: without its entities a forbid would apply to nobody."""
+    text = config.read_text()
+    for name in further(arguments):
+        text, found = re.subn(rf'^(?:# )?{name} = "{name}"', f'{name} = "{name}"', text, flags=re.MULTILINE)
+        if not found:
+            raise Refused(f'`{config}` says nowhere `{name} = "{name}"`: write it there, or nothing would read them')
+    return text.encode()
 
 
 def texts(given: Path) -> Iterator[Path]:
@@ -93,15 +111,15 @@ def texts(given: Path) -> Iterator[Path]:
         yield from (Path(folder) / name for name in names if not name.startswith("."))
 
 
-def packed(files: dict[str, tuple[Path, int]], into: Path) -> None:
+def packed(files: dict[str, tuple[bytes, int]], into: Path) -> None:
     """Without times, owners, and the order that a disk happens to give."""
     with zipfile.ZipFile(into, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for name, (path, mode) in sorted(files.items()):
+        for name, (content, mode) in sorted(files.items()):
             entry = zipfile.ZipInfo(name, LONG_AGO)
             entry.create_system = 3  # Unix: the mode counts.
             entry.external_attr = (0o100000 | mode) << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(entry, path.read_bytes())
+            archive.writestr(entry, content)
 
 
 def runs_in_lambda(binary: Path) -> None:

@@ -1,5 +1,6 @@
 """The Lambda layer: what is in it, that it is always the same, and that it runs where it is meant to."""
 
+import argparse
 import importlib.util
 import json
 import os
@@ -58,6 +59,51 @@ def test_other_policies_take_the_place_of_the_shops(tmp_path: Path) -> None:
     with zipfile.ZipFile(build(tmp_path / "l.zip", "--policies", policies, "--schema", schema)) as layer:
         decides = [name for name in layer.namelist() if name.startswith(("palisade/policies", "palisade/schema"))]
     assert decides == ["palisade/policies/one.cedar", "palisade/schema/shop.cedarschema"]
+
+
+@pytest.mark.parametrize("function", [[], ["--authorizer", ROOT / "examples/authorizer"]], ids=["layer", "authorizer"])
+def test_entities_and_tests_are_packed_and_read(tmp_path: Path, function: list[str | Path]) -> None:
+    entities = tmp_path / "mine"
+    entities.mkdir()
+    (entities / "groups.json").write_text("[]")
+    further = ["--entities", entities, "--tests", ROOT / "tests/policies"]
+    with zipfile.ZipFile(build(tmp_path / "all.zip", *further, *function)) as packed:
+        packed.extractall(tmp_path / "opt")
+        below = "" if function else "palisade/"
+        assert {f"{below}entities/groups.json", f"{below}tests/product.test.yaml"} <= set(packed.namelist())
+    config = tmp_path / f"opt/{below}palisade.toml"
+    checked = palisade("check", config)
+    assert checked.returncode == 0, checked.stderr
+    # Both are read: what is wrong with them is found.
+    (config.parent / "entities/groups.json").write_text("{")
+    assert "entities/groups.json" in palisade("check", config).stderr
+    (config.parent / "entities/groups.json").write_text("[]")
+    failing = config.parent / "tests/product.test.yaml"
+    failing.write_text(failing.read_text().replace("expect: allow", "expect: deny"))
+    assert "test-failed" in palisade("serve", config).stderr
+
+
+def palisade(verb: str, config: Path) -> subprocess.CompletedProcess[str]:
+    issuer = {
+        "PALISADE__ISSUERS__0__ISSUER": "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_AbCdEfGhI",
+        "PALISADE__ISSUERS__0__CLIENT_IDS": '["test-client"]',
+        "PALISADE__ISSUERS__0__TOKEN_USE": '["access"]',
+        "PALISADE__ISSUERS__0__MACHINE_TYPE": "Machine",
+        "PALISADE__POLICIES__TESTS_TIMEOUT": "30s",
+        "PALISADE__SERVER__LISTEN": "127.0.0.1:0",
+        "PALISADE__SERVER__OPS_LISTEN": "127.0.0.1:0",
+    }
+    command = [ROOT / os.environ["PALISADE_BIN"], "--config", config, verb]
+    return subprocess.run(command, env=issuer, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_entities_that_no_setting_names_make_no_layer(tmp_path: Path) -> None:
+    config = tmp_path / "palisade.toml"
+    config.write_text('namespace = "Shop"\n')
+    arguments = argparse.Namespace(entities=tmp_path, tests=None)
+    built = module()
+    with pytest.raises(built.Refused, match='says nowhere `entities = "entities"`'):
+        built.settings(config, arguments)
 
 
 def test_the_authorizer_is_packed_as_a_function_of_its_own(tmp_path: Path) -> None:
