@@ -178,6 +178,20 @@ async fn age_is_the_larger_of_both_clocks_and_counts_from_when_the_store_was_las
 }
 
 #[tokio::test]
+async fn age_counts_from_another_bundle_as_well() {
+    let Held { shelf, setup, clock, fetched } = held().await;
+    let day = Duration::from_hours(24);
+    clock.advance(day);
+    setup.write("policies/anybody.cedar", ANYBODY);
+    shelf.put(bundled(&setup));
+    fetched.load().await;
+    assert_eq!(shelf.counts(), (2, 0));
+    shelf.behave(Manner::Down);
+    clock.advance(day);
+    assert!(fetched.fresh().await.is_ok(), "a day old, and not two");
+}
+
+#[tokio::test]
 async fn a_copy_grows_no_older_while_its_bundle_is_confirmed() {
     let Held { shelf, setup, clock, fetched: first } = held().await;
     clock.advance(Duration::from_hours(23));
