@@ -74,9 +74,12 @@ impl CopyFile {
 
     /// Reads it, as long as it is what was written, and nobody but this user can have written it. Blocks.
     pub(super) fn read(&self) -> Result<Copied, CopyFault> {
-        let file = open(&self.path).map_err(|error| match error.kind() {
-            ErrorKind::NotFound => CopyFault::Missing,
-            _ => CopyFault::Unreadable(error),
+        let file = open(&self.path).map_err(|error| {
+            if error.kind() == ErrorKind::NotFound {
+                CopyFault::Missing
+            } else {
+                CopyFault::Unreadable(error)
+            }
         })?;
         written_by(rustix::process::geteuid().as_raw(), &file)?;
         let bytes =
