@@ -47,14 +47,14 @@ pub(super) async fn receive<Q>(
 ) -> Result<Received<Q>, ApiError> {
     let (parts, body) = request.into_parts();
     let bearer = match bearer::token(&parts.headers)? {
-        Some(token) => Some(verify(api, &token, facts).await?),
+        Some(token) => Some(verify(api, &token).await?),
         None => None,
     };
     match read(api, &parts, body, reading).await {
         Ok(Read { token, question, explain }) => {
             let verified = match (bearer, token) {
                 (Some(verified), None) => verified,
-                (None, Some(token)) => verify(api, &token, facts).await?,
+                (None, Some(token)) => verify(api, &token).await?,
                 (Some(verified), Some(_)) => {
                     let error = ApiError::new(
                         Problem::MalformedRequest,
@@ -78,8 +78,9 @@ pub(super) async fn receive<Q>(
     }
 }
 
-async fn verify(api: &Api, token: &Token<impl AsRef<str>>, facts: &Facts) -> Result<Verified, ApiError> {
-    api.verifier.verify_at(token, facts.started).await.map_err(|error| {
+/// By the clock of this moment: where a request was frozen on its way in, its token has grown older.
+async fn verify(api: &Api, token: &Token<impl AsRef<str>>) -> Result<Verified, ApiError> {
+    api.verifier.verify_at(token, api.operations.clock.now()).await.map_err(|error| {
         if let TokenError::Invalid { class, .. } = &error {
             api.metrics().token_failures.get_or_create(&ClassLabels { class }).inc();
         } else if !api.operations.has_had_keys() {
