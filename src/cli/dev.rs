@@ -72,6 +72,7 @@ fn open(
     let sources = config.issuers.iter().map(|trusted| (trusted.clone(), issuer.key_source())).collect();
     let verifier = Verifier::with_sources(sources, &config.limits, clock.clone(), &metrics)
         .map_err(|error| Refused::by_the_machine(&error, None))?;
+    let _nobody_waits = serve::keep_fresh(&runtime, &verifier);
     let further = dev::router(minting(issuer.clone(), clock.clone()));
     let service = Service::open(Parts { configuration, policies, verifier, clock, metrics, further })?;
     Ok((runtime, service))
