@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::identity::Verified;
 use crate::model::{BatchItem, Evaluation, Identity, Now, Question, Refusal};
 use crate::telemetry::Metrics;
+use crate::workers::Workers;
 
 mod answer;
 mod batch;
@@ -37,6 +38,8 @@ pub struct Decider {
     pub clock: Clock,
     /// Counts decisions, by outcome and action.
     pub metrics: Metrics,
+    /// Who shares in large batches, if anybody does.
+    pub workers: Option<Workers>,
 }
 
 /// What is known of a request beside its question.

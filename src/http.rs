@@ -1,5 +1,6 @@
 //! The decision API and the operations API over HTTP.
 
+use std::num::NonZero;
 use std::time::Duration;
 
 pub use axum::Router;
@@ -26,6 +27,7 @@ mod keepalive;
 pub mod listen;
 pub mod ops;
 mod service;
+mod sharing;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -57,6 +59,8 @@ pub struct Config {
     pub explain: bool,
     /// How long a service that is told to stop still accepts requests.
     pub drain: Period,
+    /// How many threads answer; none says one for each processor.
+    pub workers: Option<NonZero<usize>>,
 }
 
 impl Default for Config {
@@ -68,6 +72,7 @@ impl Default for Config {
             allow_anonymous: false,
             explain: false,
             drain: Period(Duration::from_secs(5)),
+            workers: None,
         }
     }
 }

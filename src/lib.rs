@@ -21,3 +21,4 @@ pub mod identity;
 pub mod lambda;
 pub mod store;
 pub mod telemetry;
+pub mod workers;

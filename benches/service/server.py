@@ -123,7 +123,7 @@ class Palisade(Server):
                 "PALISADE__SERVER__LISTEN": f"127.0.0.1:{port}",
                 "PALISADE__SERVER__OPS_LISTEN": f"127.0.0.1:{self.ops_port}",
             }
-            | workers_of(workers),
+            | ({} if workers is None else {"PALISADE__SERVER__WORKERS": str(workers)}),
         )
 
     def sleep(self) -> None:
@@ -149,12 +149,8 @@ def fixed_json(workers: int | None = None) -> Server:
         [FIXED_JSON, f"127.0.0.1:{port}"],
         port,
         lambda: listens(port),
-        environment=workers_of(workers),
+        environment=None if workers is None else {"TOKIO_WORKER_THREADS": str(workers)},
     )
-
-
-def workers_of(count: int | None) -> dict[str, str]:
-    return {} if count is None else {"TOKIO_WORKER_THREADS": str(count)}
 
 
 @contextmanager

@@ -63,7 +63,7 @@ fn start(shell: &Shell) -> Result<(Tokio, Attended, FirstKeys), Refused> {
     let limits = config.limits;
     let open = move |snapshots| {
         let (log, clock, metrics) = (log.clone(), clock.clone(), metrics.clone());
-        let decider = Decider { snapshots, log, clock, metrics };
+        let decider = Decider { snapshots, log, clock, metrics, workers: None };
         let (verifier, routes, limits) = (verifier.clone(), routes.clone(), limits.clone());
         Authorizer { verifier, decider, routes, form, limits }
     };

@@ -19,6 +19,7 @@ use crate::http::{self, Api, Operations, Router};
 use crate::identity::Verifier;
 use crate::model::Finding;
 use crate::telemetry::{Metrics, log};
+use crate::workers::Workers;
 
 mod keys;
 mod policies;
@@ -45,6 +46,7 @@ pub(super) struct Service {
     log: Log,
     decisions: Listener,
     operations: Listener,
+    workers: Workers,
     patience: Patience,
     /// Whether everything is frozen between requests.
     freezes: bool,
@@ -134,7 +136,9 @@ pub(super) fn prepare(configuration: &Configuration) -> Result<(Runtime, Clock, 
         render::findings(std::slice::from_ref(&fault), &texts);
         Refused { by: RefusedBy::Settings, reason: fault.to_string() }
     })?;
+    // For everything but decisions, which have threads of their own.
     let runtime = Builder::new_multi_thread()
+        .worker_threads(1)
         .enable_all()
         .thread_stack_size(EVALUATION_STACK)
         .thread_keep_alive(KEEP_ALIVE)
@@ -168,13 +172,15 @@ impl Service {
             })
         };
         let (decisions, operations) = (bind(&config.server.listen)?, bind(&config.server.ops_listen)?);
+        let workers = Workers::start(config.server.workers, EVALUATION_STACK)
+            .map_err(|error| Refused::by_the_machine(&format!("no threads to answer on: {error}"), None))?;
         let patience = Patience {
             drain: config.server.drain.0,
             requests: config.limits.request.0,
             records: RECORDS,
             probes: PROBES,
         };
-        Ok(Self { parts, log, decisions, operations, patience, freezes: false })
+        Ok(Self { parts, log, decisions, operations, workers, patience, freezes: false })
     }
 
     /// The same, where it is frozen between requests, and less time or more is given to stop.
@@ -190,7 +196,7 @@ impl Service {
     /// Serves until a signal or `end` says to stop.
     pub(super) async fn run(self, end: impl Future<Output = ()>) -> Result<(), Broken> {
         let (decisions_at, operations_at) = self.addresses();
-        let Self { parts, log, decisions, operations, patience, freezes } = self;
+        let Self { parts, log, decisions, operations, workers, patience, freezes } = self;
         let Parts { configuration, policies, verifier, clock, metrics, further } = parts;
         let weak_settings = configuration.weak_settings();
         let config = configuration.config;
@@ -213,7 +219,7 @@ impl Service {
         };
         let api = {
             let (verifier, log, operations) = (verifier.clone(), log.clone(), status.clone());
-            let (clock, metrics) = (clock.clone(), metrics.clone());
+            let (clock, metrics, workers) = (clock.clone(), metrics.clone(), workers.clone());
             let (limits, explain) = (config.limits.clone(), config.server.explain);
             move |snapshots| Api {
                 verifier: verifier.clone(),
@@ -222,6 +228,7 @@ impl Service {
                     log: log.clone(),
                     clock: clock.clone(),
                     metrics: metrics.clone(),
+                    workers: Some(workers.clone()),
                 },
                 limits: limits.clone(),
                 explain,
@@ -237,9 +244,10 @@ impl Service {
 
         let service = http::Decisions::new(door, clock, metrics, &config.limits);
         let decisions =
-            listen::run(decisions, service, &config.limits, turned(is_stopping), patience.requests);
+            listen::run(decisions, service, &config.limits, &workers, turned(is_stopping), patience.requests);
+        let here = Workers::here();
         let router = http::ops::router(status).merge(further);
-        let probes = listen::run(operations, router, &config.limits, turned(is_finished), patience.probes);
+        let probes = listen::run(operations, router, &config.limits, &here, turned(is_finished), patience.probes);
         let finish = async {
             let ended = decisions.await;
             let flushed = log.flush(patience.records).await;

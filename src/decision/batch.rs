@@ -5,17 +5,20 @@ use std::future::pending;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 
 use super::case::Case;
 use super::{Decider, DecisionId, NO_ACTION, RequestFacts};
 use crate::audit::{AuditError, Line, Lines, Outcome};
 use crate::cedar::Snapshot;
+use crate::workers::Workers;
 use crate::model::{BatchItem, Evaluation, Identity, Now, Question, Refusal, RefusalCode};
 
-/// How many items one task judges: enough to be worth a task, and little enough to let other
-/// requests have their turn.
+/// How many items are judged at a time: little enough to let other requests have their turn.
 const CHUNK: usize = 16;
+
+/// How many items are worth another worker's time: what it costs to wake one is lost among so many.
+const SHARE: usize = 64;
 
 /// Items with what came of them, and their records.
 pub(super) struct Judged {
@@ -49,16 +52,33 @@ impl Judged {
         items: Vec<BatchItem>,
         batch: DecisionId,
     ) -> Result<Self, AuditError> {
-        if items.len() <= CHUNK {
-            return Self::part(case, items, &batch);
+        let workers = case.decider.workers.as_ref().filter(|_| items.len() >= 2 * SHARE);
+        match workers {
+            Some(workers) => Self::by_several(workers, case, items, batch).await,
+            None => Self::part(case, items, &batch).await,
         }
+    }
+
+    /// Each of several workers judges a part.
+    async fn by_several(
+        workers: &Workers,
+        case: &Case<'_>,
+        items: Vec<BatchItem>,
+        batch: DecisionId,
+    ) -> Result<Self, AuditError> {
         let shared = Arc::new(Shared::of(case));
+        let count = items.len();
+        let size = count.div_ceil(workers.iter().len()).max(SHARE);
         let mut tasks = JoinSet::new();
         let mut items = items.into_iter();
-        while items.len() > 0 {
-            let chunk: Vec<_> = items.by_ref().take(CHUNK).collect();
-            let (place, shared) = (tasks.len(), Arc::clone(&shared));
-            tasks.spawn(async move { (place, Self::part(&shared.case(), chunk, &batch)) });
+        for (place, worker) in workers.iter().enumerate() {
+            let part: Vec<_> = items.by_ref().take(size).collect();
+            if part.is_empty() {
+                break;
+            }
+            let shared = Arc::clone(&shared);
+            let judge = async move { (place, Self::part(&shared.case(), part, &batch).await) };
+            tasks.spawn_on(judge, worker.runtime());
         }
         let mut parts = Vec::with_capacity(tasks.len());
         while let Some(joined) = tasks.join_next().await {
@@ -72,7 +92,7 @@ impl Judged {
             }
         }
         parts.sort_unstable_by_key(|(place, _)| *place);
-        let mut judged = Self::with_room_for(parts.len().saturating_mul(CHUNK));
+        let mut judged = Self::with_room_for(count);
         for (_, part) in parts {
             let Self { items, lines } = part?;
             judged.items.extend(items);
@@ -85,9 +105,12 @@ impl Judged {
         Self { items: Vec::with_capacity(items), lines: Lines::with_room_for(items) }
     }
 
-    fn part(case: &Case<'_>, items: Vec<BatchItem>, batch: &DecisionId) -> Result<Self, AuditError> {
+    async fn part(case: &Case<'_>, items: Vec<BatchItem>, batch: &DecisionId) -> Result<Self, AuditError> {
         let mut judged = Self::with_room_for(items.len());
-        for item in items {
+        for (number, item) in items.into_iter().enumerate() {
+            if number > 0 && number % CHUNK == 0 {
+                yield_now().await;
+            }
             let item = JudgedItem::new(case, item);
             judged.lines.push(&item.line(case, batch))?;
             judged.items.push(item);

@@ -27,7 +27,7 @@ const SCHEMA: &str = "
 pub(crate) fn off_the_record(snapshots: Snapshots, clock: Clock, metrics: Metrics) -> Decider {
     let off = Config { sink: Sink::Off, ..Config::default() };
     let log = Log::open(&off, metrics.clone()).unwrap();
-    Decider { snapshots, log, clock, metrics }
+    Decider { snapshots, log, clock, metrics, workers: None }
 }
 
 struct Case {
@@ -49,6 +49,7 @@ impl Case {
             log: Log::open(&log, metrics.clone()).unwrap(),
             clock: Clock::standing_at(Timestamp::from_millis(1_795_426_200_125)),
             metrics,
+            workers: None,
         };
         Self { decider, publisher, folder }
     }

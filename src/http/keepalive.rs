@@ -4,6 +4,7 @@
 //! connections that clients keep for their next request. Here it begins with a request's first byte.
 //! Over HTTP/2, where bytes may belong to no request, it is for the first request alone.
 
+use std::future::{self, Ready};
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,7 +19,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 use tower::Service;
 
+use super::sharing::Placed;
 use crate::model::Limits;
+use crate::workers::Place;
 
 /// What time is measured in at least, so that an alarm never rings all the time.
 const MOMENT: Duration = Duration::from_millis(1);
@@ -26,10 +29,9 @@ const MOMENT: Duration = Duration::from_millis(1);
 /// What can still be added to any instant.
 const FOREVER: Duration = Duration::from_hours(24 * 365);
 
-/// Accepts as another acceptor does, and limits the waiting.
+/// Accepts every connection, and limits its waiting.
 #[derive(Debug, Clone)]
-pub(super) struct KeepAlive<A> {
-    inner: A,
+pub(super) struct KeepAlive {
     headers: Duration,
     idle: Duration,
 }
@@ -38,6 +40,8 @@ pub(super) struct KeepAlive<A> {
 #[derive(Debug)]
 pub(super) struct Watched<S> {
     stream: S,
+    /// With the worker that it was given to.
+    _place: Place,
     requests: Arc<Requests>,
     headers: Duration,
     idle: Duration,
@@ -88,33 +92,27 @@ enum Awaiting {
     Request { since: Instant },
 }
 
-impl<A> KeepAlive<A> {
-    pub(super) fn new(inner: A, limits: &Limits) -> Self {
+impl KeepAlive {
+    pub(super) fn new(limits: &Limits) -> Self {
         let within = |limit: Duration| limit.clamp(MOMENT, FOREVER);
-        Self { inner, headers: within(limits.headers.0), idle: within(limits.idle.0) }
+        Self { headers: within(limits.headers.0), idle: within(limits.idle.0) }
     }
 }
 
-impl<A, I, S> Accept<I, S> for KeepAlive<A>
-where
-    A: Accept<I, S, Future: Send + 'static>,
-{
-    type Stream = Watched<A::Stream>;
-    type Service = Counted<A::Service>;
-    type Future = Pin<Box<dyn Future<Output = io::Result<(Self::Stream, Self::Service)>> + Send>>;
+impl<S, T> Accept<Placed<S>, T> for KeepAlive {
+    type Stream = Watched<S>;
+    type Service = Counted<T>;
+    type Future = Ready<io::Result<(Self::Stream, Self::Service)>>;
 
-    fn accept(&self, stream: I, service: S) -> Self::Future {
-        let accepting = self.inner.accept(stream, service);
-        let (headers, idle) = (self.headers, self.idle);
-        Box::pin(async move {
-            let (stream, service) = accepting.await?;
-            let requests = Arc::new(Requests::default());
-            // Whoever connects has something to ask.
-            let awaiting = Awaiting::Headers { since: Some(Instant::now()), after: 0 };
-            let alarm = Box::pin(sleep(headers.min(idle)));
-            let stream = Watched { stream, requests: Arc::clone(&requests), headers, idle, awaiting, alarm };
-            Ok((stream, Counted { service, requests }))
-        })
+    fn accept(&self, Placed { stream, place }: Placed<S>, service: T) -> Self::Future {
+        let Self { headers, idle } = *self;
+        let requests = Arc::new(Requests::default());
+        // Whoever connects has something to ask.
+        let awaiting = Awaiting::Headers { since: Some(Instant::now()), after: 0 };
+        let alarm = Box::pin(sleep(headers.min(idle)));
+        let counted = Arc::clone(&requests);
+        let stream = Watched { stream, _place: place, requests, headers, idle, awaiting, alarm };
+        future::ready(Ok((stream, Counted { service, requests: counted })))
     }
 }
 

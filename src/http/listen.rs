@@ -1,4 +1,4 @@
-//! The listeners: where they are, how they are bound, and how connections are served.
+//! The listeners: where they are, and how they are bound.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -11,26 +11,15 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use axum::ServiceExt as _;
 use axum::http::Request;
 use axum::response::Response;
-use axum_server::accept::{DefaultAcceptor, NoDelayAcceptor};
-use axum_server::{Handle, Server};
 use hyper::body::Incoming;
 use serde::{Deserialize, Deserializer, de};
 use tower::Service;
 
-use super::keepalive::KeepAlive;
+use super::sharing;
 use crate::model::Limits;
-
-/// HTTP/2's default, 16 KiB, is less than a legal token of a user with a hundred groups.
-const HEADER_LIST: u32 = 64 * 1024;
-
-/// What a request's line and headers may need beside the token.
-const HEADERS_BESIDE_TOKEN: usize = 32 * 1024;
-
-/// What an HTTP/2 connection may ask at once.
-const STREAMS: u32 = 256;
+use crate::workers::Workers;
 
 /// Where a listener is: `127.0.0.1:8180`, `[::1]:8180` or `unix:/run/palisade.sock`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,6 +121,7 @@ pub async fn run<S>(
     listener: Listener,
     service: S,
     limits: &Limits,
+    workers: &Workers,
     shutdown: impl Future<Output = ()>,
     grace: Duration,
 ) -> io::Result<()>
@@ -139,50 +129,16 @@ where
     S: Service<Request<Incoming>, Response = Response, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
-    let service = service.into_make_service();
     match listener {
         Listener::Tcp(listener) => {
-            let handle = Handle::new();
-            let server = prepared(axum_server::from_tcp(listener)?, limits, &handle);
-            let serving = server.acceptor(KeepAlive::new(NoDelayAcceptor::new(), limits)).serve(service);
-            until(shutdown, serving, handle, grace).await
+            sharing::serve(sharing::tcp(listener)?, service, limits, workers, shutdown, grace).await
         }
         Listener::Unix(listener, socket) => {
-            let handle = Handle::new();
-            let server = prepared(axum_server::from_unix(listener)?, limits, &handle);
-            let serving = server.acceptor(KeepAlive::new(DefaultAcceptor::new(), limits)).serve(service);
-            let ended = until(shutdown, serving, handle, grace).await;
+            let served =
+                sharing::serve(sharing::unix(listener)?, service, limits, workers, shutdown, grace).await;
             socket.remove()?;
-            ended
+            served
         }
-    }
-}
-
-fn prepared<A: axum_server::Address>(
-    mut server: Server<A>,
-    limits: &Limits,
-    handle: &Handle<A>,
-) -> Server<A> {
-    let http = server.http_builder();
-    http.http1().max_buf_size(limits.token.saturating_add(HEADERS_BESIDE_TOKEN));
-    http.http2().max_header_list_size(HEADER_LIST).max_concurrent_streams(STREAMS);
-    server.handle(handle.clone())
-}
-
-async fn until<A: axum_server::Address>(
-    shutdown: impl Future<Output = ()>,
-    serving: impl Future<Output = io::Result<()>>,
-    handle: Handle<A>,
-    grace: Duration,
-) -> io::Result<()> {
-    let stopping = async {
-        shutdown.await;
-        handle.graceful_shutdown(Some(grace));
-        std::future::pending().await
-    };
-    tokio::select! {
-        served = serving => served,
-        never = stopping => never,
     }
 }
 
@@ -338,7 +294,9 @@ mod tests {
         let path = folder.path().join("palisade.sock");
         let listener = Address::Unix(path.clone()).bind(SocketMode::default()).unwrap();
         let limits = Limits::default();
-        run(listener, axum::Router::new(), &limits, std::future::ready(()), Duration::ZERO).await.unwrap();
+        let workers = Workers::here();
+        let now = std::future::ready(());
+        run(listener, axum::Router::new(), &limits, &workers, now, Duration::ZERO).await.unwrap();
         assert!(!path.exists());
     }
 }

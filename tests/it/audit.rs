@@ -81,7 +81,7 @@ async fn a_log_that_takes_nothing_withholds_answers_and_blocks_nobody() {
         std::mem::forget(reader);
         command.env("PALISADE__AUDIT__SINK", "stdout").env("PALISADE__AUDIT__STALL", "250ms").stdout(writer);
         // The only thread that serves would be seen to be blocked.
-        command.env("TOKIO_WORKER_THREADS", "1");
+        command.env("PALISADE__SERVER__WORKERS", "1");
     });
     let alice = service.token("alice", &["admin"]);
     let withheld = service.until(&alice, update(), |reply| reply.status != 200).await;
