@@ -1,7 +1,7 @@
 """Builds the Lambda layer: `python3 layer/build.py`; with `--authorizer` the function that is an authorizer. The same
 files make the same bytes, wherever and whenever.
 
-Wants `readelf` (binutils).
+Wants Python 3.11 and `readelf` (binutils).
 """
 
 import argparse
@@ -9,9 +9,11 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 LAYER = ROOT / "layer"
@@ -24,6 +26,9 @@ PROGRAM, TEXT = 0o755, 0o644
 
 # The first moment that a zip file can name.
 LONG_AGO = (1980, 1, 1, 0, 0, 0)
+
+# The table of the settings that says what decides: all lines up to the next one's.
+POLICIES = re.compile(r"^\[policies\](?:.*\n(?!\[))*.*", re.MULTILINE)
 
 
 class Refused(Exception):
@@ -96,10 +101,32 @@ def settings(config: Path, arguments: argparse.Namespace) -> bytes:
     """With the places of what is packed: without its entities a forbid would apply to nobody."""
     text = config.read_text()
     for name in further(arguments):
-        text, found = re.subn(rf'^(?:# )?{name} = "{name}"', f'{name} = "{name}"', text, flags=re.MULTILINE)
-        if not found:
-            raise Refused(f'`{config}` says nowhere `{name} = "{name}"`: write it there, or nothing would read them')
+        said = parsed(config, text)
+        wanted = said | {"policies": said["policies"] | {name: name}}
+        if name not in said["policies"]:
+            text = uncommented(text, name)
+        if parsed(config, text) != wanted:
+            raise Refused(
+                f'`{config}` does not say `{name} = "{name}"` under `[policies]`: write it there, or nothing would '
+                "read them"
+            )
     return text.encode()
+
+
+def parsed(config: Path, text: str) -> dict[str, Any]:
+    try:
+        said = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as fault:
+        raise Refused(f"`{config}` is not TOML: {fault}") from fault
+    if not isinstance(said.setdefault("policies", {}), dict):
+        raise Refused(f"`policies` of `{config}` is not a table")
+    return said
+
+
+def uncommented(text: str, name: str) -> str:
+    """Settings of this name in other tables, and what their comments say of it, are none of ours."""
+    line = rf'^# ({name} = "{name}")'
+    return POLICIES.sub(lambda table: re.sub(line, r"\1", table[0], count=1, flags=re.MULTILINE), text)
 
 
 def texts(given: Path) -> Iterator[Path]:

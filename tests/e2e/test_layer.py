@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import tomllib
 import zipfile
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -97,13 +98,48 @@ def palisade(verb: str, config: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=issuer, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_entities_that_no_setting_names_make_no_layer(tmp_path: Path) -> None:
+def settings(tmp_path: Path, text: str) -> str:
+    """What is packed with entities and without tests."""
     config = tmp_path / "palisade.toml"
-    config.write_text('namespace = "Shop"\n')
-    arguments = argparse.Namespace(entities=tmp_path, tests=None)
+    config.write_text(text)
     built = module()
-    with pytest.raises(built.Refused, match='says nowhere `entities = "entities"`'):
-        built.settings(config, arguments)
+    try:
+        return built.settings(config, argparse.Namespace(entities=tmp_path, tests=None)).decode()
+    except built.Refused as fault:
+        return str(fault)
+
+
+NAMED = 'dir = "policies"\nentities = "entities"'
+COMMENTED = 'dir = "policies"\n# entities = "entities"  # where there are any'
+ELSEWHERE = '[issuers.attributes]\n# entities = "entities"\n'
+
+
+@pytest.mark.parametrize(
+    "policies",
+    [f"[policies]\n{NAMED}", f"[policies]\n{COMMENTED}", f"[policies]\n{NAMED}\n{COMMENTED.splitlines()[1]}"],
+    ids=["named", "commented", "both"],
+)
+def test_entities_are_named_among_the_policies_and_the_other_tables_stay_as_they_are(tmp_path, policies) -> None:
+    for text in (f"{ELSEWHERE}{policies}", f"{policies}\n{ELSEWHERE}"):
+        packed = settings(tmp_path, text)
+        assert tomllib.loads(packed)["policies"] == {"dir": "policies", "entities": "entities"}
+        assert ELSEWHERE in packed
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ('namespace = "Shop"\n', 'does not say `entities = "entities"` under `[policies]`'),
+        (f"{ELSEWHERE}[policies]\n[log]\n", 'does not say `entities = "entities"` under `[policies]`'),
+        ('[policies]\nentities = "stored"\n', 'does not say `entities = "entities"` under `[policies]`'),
+        (f'[policies]\nentities = "stored"\n{COMMENTED}\n', 'does not say `entities = "entities"` under `[policies]`'),
+        ("[policies\n", "is not TOML: Expected"),
+        (f"[[policies]]\n{NAMED}\n", "is not a table"),
+    ],
+    ids=["nowhere", "elsewhere", "otherwise", "twice", "broken", "tables"],
+)
+def test_entities_that_no_setting_names_make_no_layer(tmp_path: Path, text: str, fault: str) -> None:
+    assert fault in settings(tmp_path, text)
 
 
 def test_the_authorizer_is_packed_as_a_function_of_its_own(tmp_path: Path) -> None:
