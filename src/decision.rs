@@ -8,7 +8,7 @@ use crate::audit::{Line, Lines, Log, Outcome, Pending};
 use crate::cedar::Snapshots;
 use crate::clock::Clock;
 use crate::identity::Verified;
-use crate::model::{BatchItem, Evaluation, Identity, Now, Question, Refusal};
+use crate::model::{BatchItem, Identity, Now, Question, Refusal};
 use crate::telemetry::Metrics;
 use crate::workers::Workers;
 
@@ -18,9 +18,9 @@ mod case;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use answer::ItemAnswer;
 pub(crate) use answer::new_uuid;
 pub use answer::{Answer, BatchAnswer, DecisionId};
+use answer::{Draft, ItemAnswer};
 use batch::{Judged, JudgedItem};
 use case::Case;
 
@@ -49,6 +49,14 @@ pub struct RequestFacts<'a> {
     pub request_id: &'a str,
     /// When its headers had come: the time that it is judged under.
     pub started: Now,
+}
+
+/// An answer that waits for its record, and what is counted once that is there.
+struct Drafted {
+    answer: Draft,
+    pending: Pending,
+    action: Arc<str>,
+    errors: usize,
 }
 
 /// Why there is no answer.
@@ -116,20 +124,40 @@ impl Decider {
         explain: bool,
     ) -> Result<Answer, Undecided> {
         let case = Case::new(self, identity, facts);
+        let Drafted { answer, pending, action, errors } = match self.draft(&case, question, explain)? {
+            Ok(drafted) => drafted,
+            Err(refusal) => return Err(case.refused(refusal, Some(question)).await),
+        };
+        // What it was decided by is not held while its record is written.
+        drop(case);
+        let receipt = pending.settled().await?;
+        let answer = answer.on_record(&receipt);
+        self.metrics.count_decisions(answer.decision().as_str(), &action, 1);
+        self.count_errors(errors);
+        Ok(answer)
+    }
+
+    /// Decides, writes the answer, and lets its record go on its way.
+    fn draft(
+        &self,
+        case: &Case<'_>,
+        question: &Question,
+        explain: bool,
+    ) -> Result<Result<Drafted, Refusal>, AuditError> {
         let judged = case.evaluate(question).and_then(|evaluation| {
             let explanation = explain.then(|| case.explain(question, &evaluation)).transpose()?;
             Ok((evaluation, explanation))
         });
         let (evaluation, explanation) = match judged {
             Ok(judged) => judged,
-            Err(refusal) => return Err(case.refused(refusal, Some(question)).await),
+            Err(refusal) => return Ok(Err(refusal)),
         };
         let decision_id = case.new_id();
         let action = case.action(question);
         let pending = self.append(&case.decided(&decision_id, &action, question, &evaluation)?)?;
-        let receipt = pending.settled().await?;
-        self.count(&evaluation, &action);
-        Ok(Answer::new(evaluation, decision_id, case.revision(), explanation, &receipt))
+        let errors = evaluation.errors.len();
+        let answer = Draft::new(evaluation, decision_id, case.revision(), explanation.as_ref())?;
+        Ok(Ok(Drafted { answer, pending, action, errors }))
     }
 
     async fn answer_batch(
@@ -151,7 +179,7 @@ impl Decider {
         let receipt = self.log.record(&lines).await?;
         self.count_batch(&judged.items);
         let answers = judged.items.into_iter().map(ItemAnswer::from).collect();
-        Ok(BatchAnswer::new(answers, case.revision(), &receipt))
+        Ok(BatchAnswer::new(answers, Arc::clone(case.revision()), &receipt))
     }
 
     /// Appends one line through a buffer of this thread, which is free again before anybody waits.
@@ -166,11 +194,6 @@ impl Decider {
         })
     }
 
-    fn count(&self, evaluation: &Evaluation, action: &Arc<str>) {
-        self.metrics.count_decisions(evaluation.decision.as_str(), action, 1);
-        self.count_errors(evaluation);
-    }
-
     /// Most batches ask the same many times: what comes of neighbours alike is counted at once.
     fn count_batch(&self, items: &[JudgedItem]) {
         for alike in items.chunk_by(|left, right| left.counted_under() == right.counted_under()) {
@@ -178,13 +201,12 @@ impl Decider {
                 self.metrics.count_decisions(outcome.as_str(), action, alike.len());
             }
         }
-        items.iter().flat_map(|item| &item.judged).for_each(|evaluation| self.count_errors(evaluation));
+        self.count_errors(items.iter().flat_map(|item| &item.judged).map(|judged| judged.errors.len()).sum());
     }
 
-    fn count_errors(&self, evaluation: &Evaluation) {
-        if !evaluation.errors.is_empty() {
-            let errors = u64::try_from(evaluation.errors.len()).unwrap_or(u64::MAX);
-            self.metrics.evaluation_errors.inc_by(errors);
+    fn count_errors(&self, errors: usize) {
+        if errors > 0 {
+            self.metrics.evaluation_errors.inc_by(u64::try_from(errors).unwrap_or(u64::MAX));
         }
     }
 

@@ -1,5 +1,6 @@
 //! The lines of the decision log: one JSON object each, and never the token.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -56,7 +57,7 @@ pub enum Outcome {
 /// Who was asked about.
 #[derive(Debug)]
 pub struct Principal<'a> {
-    members: Members,
+    members: Cow<'a, Members>,
     identity: Option<IdentityValues<'a>>,
 }
 
@@ -134,7 +135,7 @@ impl<'a> Principal<'a> {
     }
 
     /// A principal with its [`Self::members`].
-    pub fn new(members: Members) -> Self {
+    pub fn new(members: Cow<'a, Members>) -> Self {
         Self { members, identity: None }
     }
 
@@ -341,7 +342,8 @@ mod tests {
             }],
         };
         let mut lines = Lines::default();
-        let principal = Principal::new(Principal::members("Shop::User::\"3f0c\"", &identity).unwrap());
+        let members = Principal::members("Shop::User::\"3f0c\"", &identity).unwrap();
+        let principal = Principal::new(Cow::Owned(members));
         let line = Line {
             request_id: Some("r-1"),
             principal: Some(if values {

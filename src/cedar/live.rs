@@ -1,8 +1,9 @@
 //! The swap point: one writer publishes snapshots, any number of readers take the current one.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 
 use super::Snapshot;
 
@@ -13,6 +14,10 @@ pub struct Publisher(Arc<ArcSwap<Snapshot>>);
 /// The read end, held by whoever decides.
 #[derive(Debug, Clone)]
 pub struct Snapshots(Arc<ArcSwap<Snapshot>>);
+
+/// The snapshot that a decision is made under.
+#[derive(Debug)]
+pub struct Held(Guard<Arc<Snapshot>>);
 
 /// Both ends, around the first snapshot: there is never none.
 pub fn channel(first: Arc<Snapshot>) -> (Publisher, Snapshots) {
@@ -37,5 +42,31 @@ impl Snapshots {
     /// The snapshot in force, to be taken once per decision.
     pub fn current(&self) -> Arc<Snapshot> {
         self.0.load_full()
+    }
+
+    /// The same for a short while, without a count that all threads would write.
+    pub fn hold(&self) -> Held {
+        Held(self.0.load())
+    }
+}
+
+impl Held {
+    /// For other tasks to hold as well.
+    pub fn share(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl From<Arc<Snapshot>> for Held {
+    fn from(snapshot: Arc<Snapshot>) -> Self {
+        Self(Guard::from_inner(snapshot))
+    }
+}
+
+impl Deref for Held {
+    type Target = Snapshot;
+
+    fn deref(&self) -> &Snapshot {
+        &self.0
     }
 }

@@ -20,7 +20,7 @@ use crate::model::{Finding, Identity, Issuer, Kind, MappedClaim, Refusal, Refusa
 
 /// A principal that is ready for any number of requests.
 #[derive(Debug)]
-pub(super) struct Principal {
+pub struct Principal {
     pub(super) uid: EntityUid,
     /// The uid as policies write it.
     pub(super) name: Arc<str>,
@@ -40,7 +40,21 @@ pub(super) struct Principal {
     /// The groups that the token names.
     pub(super) token_groups: FastSet<EntityUid>,
     /// What every record has of it, once one was written.
-    pub(super) on_record: OnceLock<Members>,
+    on_record: OnceLock<Members>,
+}
+
+impl Principal {
+    /// What every record has of it, which `write` writes from its uid: once.
+    ///
+    /// # Errors
+    /// What `write` says.
+    pub fn on_record<E>(&self, write: impl FnOnce(&str) -> Result<Members, E>) -> Result<&Members, E> {
+        if let Some(written) = self.on_record.get() {
+            return Ok(written);
+        }
+        let written = write(&self.name)?;
+        Ok(self.on_record.get_or_init(|| written))
+    }
 }
 
 /// How the identities of every issuer become principals.

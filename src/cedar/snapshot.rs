@@ -20,7 +20,6 @@ use super::verdict::Verdict;
 use super::verification::Verification;
 use super::{ForbidErrors, Revision};
 use crate::model::identity::Serial;
-use crate::model::printed::Members;
 use crate::model::{Evaluation, Identity, Limits, Question, Refusal, Timestamp};
 
 /// How much the remembered principals of one snapshot may weigh in all: about 60 MB, a uid being one.
@@ -95,8 +94,20 @@ impl Snapshot {
         question: &Question,
         now: Timestamp,
     ) -> Result<Evaluation, Refusal> {
-        let principal = self.principal(identity)?;
-        self.decide(&Case::judge(self, &principal, question)?, now)
+        self.evaluate_for(&*self.principal(identity)?, question, now)
+    }
+
+    /// The same about an identity whose principal has been made, under this snapshot.
+    ///
+    /// # Errors
+    /// The question cannot be asked under this schema.
+    pub fn evaluate_for(
+        &self,
+        principal: &Principal,
+        question: &Question,
+        now: Timestamp,
+    ) -> Result<Evaluation, Refusal> {
+        self.decide(&Case::judge(self, principal, question)?, now)
     }
 
     /// How often the index and the full set of policies came to different evaluations since this was
@@ -141,23 +152,6 @@ impl Snapshot {
         }
     }
 
-    /// What every record has of a principal, which `write` writes from its uid: once for each that is
-    /// remembered.
-    pub fn principal_on_record<E>(
-        &self,
-        identity: &Identity,
-        write: impl FnOnce(&str) -> Result<Members, E>,
-    ) -> Result<Members, E> {
-        let Some(principal) = self.principals.0.get(&identity.serial) else {
-            return write(&self.principal_uid(identity));
-        };
-        if let Some(written) = principal.on_record.get() {
-            return Ok(written.clone());
-        }
-        let written = write(&principal.name)?;
-        Ok(principal.on_record.get_or_init(|| written).clone())
-    }
-
     /// The full name of an action that a request names; nothing where the schema has no such action.
     pub fn action_name(&self, name: &str) -> Option<Arc<str>> {
         self.schema.action(name).ok().map(|action| Arc::clone(&action.name))
@@ -170,7 +164,11 @@ impl Snapshot {
         named.unwrap_or_else(|_| format!("{type_name}::{id:?}"))
     }
 
-    pub(super) fn principal(&self, identity: &Identity) -> Result<Arc<Principal>, Refusal> {
+    /// The principal of an identity: made once, as long as it is remembered.
+    ///
+    /// # Errors
+    /// The identity makes none.
+    pub fn principal(&self, identity: &Identity) -> Result<Arc<Principal>, Refusal> {
         if let Some(principal) = self.principals.0.get(&identity.serial) {
             return Ok(principal);
         }

@@ -247,7 +247,8 @@ impl Service {
             listen::run(decisions, service, &config.limits, &workers, turned(is_stopping), patience.requests);
         let here = Workers::here();
         let router = http::ops::router(status).merge(further);
-        let probes = listen::run(operations, router, &config.limits, &here, turned(is_finished), patience.probes);
+        let probes =
+            listen::run(operations, router, &config.limits, &here, turned(is_finished), patience.probes);
         let finish = async {
             let ended = decisions.await;
             let flushed = log.flush(patience.records).await;

@@ -18,10 +18,16 @@ const USUAL: usize = 384;
 
 /// A decision that is on record: only a receipt of the decision log makes one.
 #[derive(Debug)]
-pub struct Answer {
-    judgement: Judgement,
-    revision: Arc<str>,
-    explain: Option<Explanation>,
+pub struct Answer(Draft);
+
+/// An answer that nobody may have yet. It is written before its record is waited for, so that nothing is held
+/// meanwhile of what the decision was made from.
+#[derive(Debug)]
+pub(super) struct Draft {
+    json: Vec<u8>,
+    decision: Decision,
+    reason: Reason,
+    decision_id: DecisionId,
 }
 
 /// The decisions of a batch that is on record, in the order asked.
@@ -52,46 +58,52 @@ struct Judgement {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct DecisionId([u8; Hyphenated::LENGTH]);
 
-impl Answer {
+impl Draft {
+    /// # Errors
+    /// Never for what an explanation can hold.
     pub(super) fn new(
         evaluation: Evaluation,
         decision_id: DecisionId,
-        revision: Arc<str>,
-        explain: Option<Explanation>,
-        _: &Receipt,
-    ) -> Self {
-        Self { judgement: Judgement::new(evaluation, decision_id), revision, explain }
-    }
-
-    /// As the caller gets it: a JSON object.
-    ///
-    /// # Errors
-    /// Never for what an explanation can hold.
-    pub fn json(&self) -> serde_json::Result<Vec<u8>> {
-        let mut bytes = Vec::with_capacity(USUAL);
-        let mut object = Object::begin(&mut bytes);
-        self.judgement.write(&mut object)?;
-        object.text("revision", &self.revision)?;
-        if let Some(explanation) = &self.explain {
+        revision: &str,
+        explanation: Option<&Explanation>,
+    ) -> serde_json::Result<Self> {
+        let judgement = Judgement::new(evaluation, decision_id);
+        let mut json = Vec::with_capacity(USUAL);
+        let mut object = Object::begin(&mut json);
+        judgement.write(&mut object)?;
+        object.text("revision", revision)?;
+        if let Some(explanation) = explanation {
             object.member("explain", explanation)?;
         }
         object.end();
-        Ok(bytes)
+        Ok(Self { json, decision: judgement.decision, reason: judgement.reason, decision_id })
+    }
+
+    /// Now it may go out.
+    pub(super) fn on_record(self, _: &Receipt) -> Answer {
+        Answer(self)
+    }
+}
+
+impl Answer {
+    /// As the caller gets it: a JSON object.
+    pub fn into_json(self) -> Vec<u8> {
+        self.0.json
     }
 
     /// The decision's id.
     pub fn decision_id(&self) -> DecisionId {
-        self.judgement.decision_id
+        self.0.decision_id
     }
 
     /// Allow or deny.
     pub fn decision(&self) -> Decision {
-        self.judgement.decision
+        self.0.decision
     }
 
     /// Why.
     pub fn reason(&self) -> Reason {
-        self.judgement.reason
+        self.0.reason
     }
 }
 

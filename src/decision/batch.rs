@@ -11,8 +11,8 @@ use super::case::Case;
 use super::{Decider, DecisionId, NO_ACTION, RequestFacts};
 use crate::audit::{AuditError, Line, Lines, Outcome};
 use crate::cedar::Snapshot;
-use crate::workers::Workers;
 use crate::model::{BatchItem, Evaluation, Identity, Now, Question, Refusal, RefusalCode};
+use crate::workers::Workers;
 
 /// How many items are judged at a time: little enough to let other requests have their turn.
 const CHUNK: usize = 16;
@@ -129,7 +129,7 @@ impl Shared {
     fn of(case: &Case<'_>) -> Self {
         Self {
             decider: case.decider.clone(),
-            snapshot: Arc::clone(&case.snapshot),
+            snapshot: case.snapshot.share(),
             identity: Arc::clone(case.identity),
             request_id: case.facts.request_id.to_owned(),
             started: case.facts.started,
@@ -137,12 +137,8 @@ impl Shared {
     }
 
     fn case(&self) -> Case<'_> {
-        Case {
-            decider: &self.decider,
-            snapshot: Arc::clone(&self.snapshot),
-            identity: &self.identity,
-            facts: RequestFacts { request_id: &self.request_id, started: self.started },
-        }
+        let facts = RequestFacts { request_id: &self.request_id, started: self.started };
+        Case::under(Arc::clone(&self.snapshot).into(), &self.decider, &self.identity, facts)
     }
 }
 

@@ -1,29 +1,43 @@
 //! One request under the one snapshot that it is judged under, and what is put on record of it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::{Decider, DecisionId, RequestFacts, Undecided};
 use crate::audit::{Asked, AuditError, Items, Line, Outcome, Principal, Refused};
-use crate::cedar::Snapshot;
 use crate::cedar::explain::Explanation;
+use crate::cedar::{Held, Principal as Speaker};
 use crate::model::{Evaluation, Identity, Question, Refusal};
 
 /// A request with the snapshot that it took.
 pub(super) struct Case<'a> {
     pub(super) decider: &'a Decider,
-    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) snapshot: Held,
     pub(super) identity: &'a Arc<Identity>,
+    /// Or why the identity makes none.
+    principal: Result<Arc<Speaker>, Refusal>,
     pub(super) facts: RequestFacts<'a>,
 }
 
 impl<'a> Case<'a> {
     /// Takes the snapshot in force.
     pub(super) fn new(decider: &'a Decider, identity: &'a Arc<Identity>, facts: RequestFacts<'a>) -> Self {
-        Self { decider, snapshot: decider.snapshots.current(), identity, facts }
+        Self::under(decider.snapshots.hold(), decider, identity, facts)
     }
 
-    pub(super) fn revision(&self) -> Arc<str> {
-        Arc::clone(self.snapshot.revision().as_str())
+    /// Under a snapshot that was taken before.
+    pub(super) fn under(
+        snapshot: Held,
+        decider: &'a Decider,
+        identity: &'a Arc<Identity>,
+        facts: RequestFacts<'a>,
+    ) -> Self {
+        let principal = snapshot.principal(identity);
+        Self { decider, snapshot, identity, principal, facts }
+    }
+
+    pub(super) fn revision(&self) -> &Arc<str> {
+        self.snapshot.revision().as_str()
     }
 
     /// A new id, of the time that the request is judged under.
@@ -32,7 +46,8 @@ impl<'a> Case<'a> {
     }
 
     pub(super) fn evaluate(&self, question: &Question) -> Result<Evaluation, Refusal> {
-        let evaluated = self.snapshot.evaluate(self.identity, question, self.facts.started.wall);
+        let principal = self.principal.as_deref().map_err(Refusal::clone)?;
+        let evaluated = self.snapshot.evaluate_for(principal, question, self.facts.started.wall);
         self.note_differences();
         evaluated
     }
@@ -121,7 +136,10 @@ impl<'a> Case<'a> {
         let now = self.decider.clock.monotonic();
         let latency = now.saturating_sub(self.facts.started.monotonic);
         let write = |uid: &str| Principal::members(uid, self.identity);
-        let principal = Principal::new(self.snapshot.principal_on_record(self.identity, write)?);
+        let principal = Principal::new(match &self.principal {
+            Ok(principal) => Cow::Borrowed(principal.on_record(write)?),
+            Err(_) => Cow::Owned(write(&self.snapshot.principal_uid(self.identity))?),
+        });
         let principal = if self.decider.log.values() {
             principal.with_values(self.identity, self.snapshot.mapped_claims(self.identity))
         } else {

@@ -68,7 +68,7 @@ impl Case {
 
     async fn answer(&self, identity: &Arc<Identity>, action: &str) -> Result<Value, Undecided> {
         let answer = self.decider.answer(identity, &question(action), self.facts(), false).await?;
-        Ok(serde_json::from_slice::<Value>(&answer.json().unwrap()).unwrap())
+        Ok(serde_json::from_slice::<Value>(&answer.into_json()).unwrap())
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use super::super::listen::{Address, Listener, SocketMode, run};
 use super::*;
 use crate::model::Period;
+use crate::workers::Workers;
 
 const SHORT: Duration = Duration::from_millis(100);
 const LONG: Duration = Duration::from_hours(1);
@@ -34,7 +35,8 @@ impl Client {
             "answered"
         };
         let router = Router::new().route("/", get(|| async { "answered" })).route("/slow", get(slow));
-        tokio::spawn(async move { run(listener, router, &limits, std::future::pending(), LONG).await });
+        let workers = Workers::here();
+        tokio::spawn(async move { run(listener, router, &limits, &workers, future::pending(), LONG).await });
         Self(TcpStream::connect(address).await.unwrap())
     }
 
