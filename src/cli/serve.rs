@@ -1,5 +1,6 @@
 //! `palisade serve`: the composition root, where every part meets the others.
 
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
@@ -46,7 +47,6 @@ pub(super) struct Service {
     log: Log,
     decisions: Listener,
     operations: Listener,
-    workers: Workers,
     patience: Patience,
     /// Whether everything is frozen between requests.
     freezes: bool,
@@ -87,6 +87,8 @@ pub(super) enum RefusedBy {
 pub(super) enum Broken {
     #[error("signals cannot be received: {0}")]
     Signals(io::Error),
+    #[error("there are no threads to answer on: {0}")]
+    Threads(io::Error),
     #[error("a listener has failed: {0}")]
     Listener(io::Error),
     #[error(transparent)]
@@ -172,15 +174,13 @@ impl Service {
             })
         };
         let (decisions, operations) = (bind(&config.server.listen)?, bind(&config.server.ops_listen)?);
-        let workers = Workers::start(config.server.workers, EVALUATION_STACK)
-            .map_err(|error| Refused::by_the_machine(&format!("no threads to answer on: {error}"), None))?;
         let patience = Patience {
             drain: config.server.drain.0,
             requests: config.limits.request.0,
             records: RECORDS,
             probes: PROBES,
         };
-        Ok(Self { parts, log, decisions, operations, workers, patience, freezes: false })
+        Ok(Self { parts, log, decisions, operations, patience, freezes: false })
     }
 
     /// The same, where it is frozen between requests, and less time or more is given to stop.
@@ -196,7 +196,7 @@ impl Service {
     /// Serves until a signal or `end` says to stop.
     pub(super) async fn run(self, end: impl Future<Output = ()>) -> Result<(), Broken> {
         let (decisions_at, operations_at) = self.addresses();
-        let Self { parts, log, decisions, operations, workers, patience, freezes } = self;
+        let Self { parts, log, decisions, operations, patience, freezes } = self;
         let Parts { configuration, policies, verifier, clock, metrics, further } = parts;
         let weak_settings = configuration.weak_settings();
         let config = configuration.config;
@@ -205,6 +205,10 @@ impl Service {
             tracing::warn!(setting = weak.setting, meaning = weak.meaning, "weak setting");
         }
 
+        // In one environment of Lambda there is one handler, which mostly waits for one answer.
+        let few = freezes.then_some(NonZero::<usize>::MIN);
+        let workers =
+            Workers::start(config.server.workers.or(few), EVALUATION_STACK).map_err(Broken::Threads)?;
         let (draining, is_draining) = watch::channel(false);
         let (stopping, is_stopping) = watch::channel(false);
         let (finished, is_finished) = watch::channel(false);

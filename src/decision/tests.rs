@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "the tests look at the file that was written")]
 
 use std::collections::BTreeMap;
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::audit::{Config, Sink};
+use crate::cedar::limits::EVALUATION_STACK;
 use crate::cedar::live::{self, Publisher};
 use crate::cedar::{Settings, Source, Sources, compile};
 use crate::model::identity::Serial;
@@ -168,7 +170,7 @@ async fn an_explanation_comes_with_the_answer() {
     let case = Case::new();
     let identity = member_of(&["admin"]);
     let answer = case.decider.answer(&identity, &question("readProduct"), case.facts(), true).await.unwrap();
-    let answer = serde_json::from_slice::<Value>(&answer.json().unwrap()).unwrap();
+    let answer = serde_json::from_slice::<Value>(&answer.into_json()).unwrap();
     assert_eq!(answer["explain"]["principal"]["uid"], "Shop::User::\"3f0c\"");
     assert_eq!(answer["explain"]["policies"][0]["path"], "p.cedar");
 }
@@ -231,9 +233,10 @@ async fn a_batch_lets_others_run_and_is_judged_on_one_snapshot() {
     assert_eq!(case.answer(&identity, "readProduct").await.unwrap()["decision"], "deny");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[tokio::test]
 async fn a_large_batch_is_answered_and_recorded_in_the_order_asked() {
-    let case = Case::new();
+    let mut case = Case::new();
+    case.decider.workers = Some(Workers::start(NonZero::new(3), EVALUATION_STACK).unwrap());
     let item = |number: usize| {
         let action = if number.is_multiple_of(3) { "readProdukt" } else { "readProduct" };
         json!({"id": number.to_string(), "action": action, "resource": {"type": "Product", "id": format!("p-{number}")}})

@@ -1,8 +1,11 @@
 //! From a listener to the workers: each connection goes to the one that has the fewest, and stays there.
 
 use std::convert::Infallible;
+use std::future::pending;
 use std::io::{self, ErrorKind};
+use std::marker::PhantomData;
 use std::time::Duration;
+use std::{net, os};
 
 use axum::ServiceExt as _;
 use axum::http::Request;
@@ -55,16 +58,16 @@ pub(super) struct Placed<S> {
 struct Share<L: Shared>(Mutex<mpsc::UnboundedReceiver<Placed<L::Moving>>>);
 
 /// Stands for the address of a share, which nobody asks for.
-struct Anywhere<L>(std::marker::PhantomData<fn(L)>);
+struct Anywhere<L>(PhantomData<fn(L)>);
 
 /// A port.
-pub(super) fn tcp(listener: std::net::TcpListener) -> io::Result<TcpListener> {
+pub(super) fn tcp(listener: net::TcpListener) -> io::Result<TcpListener> {
     listener.set_nonblocking(true)?;
     TcpListener::from_std(listener)
 }
 
 /// A unix socket.
-pub(super) fn unix(listener: std::os::unix::net::UnixListener) -> io::Result<UnixListener> {
+pub(super) fn unix(listener: os::unix::net::UnixListener) -> io::Result<UnixListener> {
     listener.set_nonblocking(true)?;
     UnixListener::from_std(listener)
 }
@@ -144,7 +147,7 @@ async fn share_out<L: Shared>(
 }
 
 impl Shared for TcpListener {
-    type Moving = std::net::TcpStream;
+    type Moving = net::TcpStream;
     type Stream = TcpStream;
 
     async fn accept(&self) -> io::Result<Self::Moving> {
@@ -160,7 +163,7 @@ impl Shared for TcpListener {
 }
 
 impl Shared for UnixListener {
-    type Moving = std::os::unix::net::UnixStream;
+    type Moving = os::unix::net::UnixStream;
     type Stream = UnixStream;
 
     async fn accept(&self) -> io::Result<Self::Moving> {
@@ -183,7 +186,7 @@ impl<L: Shared> AddrListener<Placed<L::Stream>, Anywhere<L>> for Share<L> {
                 Ok((Placed { stream: L::arrive(stream)?, place }, Anywhere::default()))
             }
             // The service stops, and this is told of it on another way.
-            None => std::future::pending().await,
+            None => pending().await,
         }
     }
 
@@ -199,12 +202,74 @@ impl<L: Shared> Address for Anywhere<L> {
 
 impl<L> Default for Anywhere<L> {
     fn default() -> Self {
-        Self(std::marker::PhantomData)
+        Self(PhantomData)
     }
 }
 
 impl<L> Clone for Anywhere<L> {
     fn clone(&self) -> Self {
         Self::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZero;
+
+    use axum::Router;
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::sync::oneshot;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::cedar::limits::EVALUATION_STACK;
+
+    /// How long anything that is awaited may take on a busy machine.
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    /// Asks which thread answers.
+    async fn thread(connection: &mut TcpStream) -> String {
+        connection.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let mut read = Vec::new();
+        while !read.ends_with(b"!") {
+            assert_ne!(connection.read_buf(&mut read).await.unwrap(), 0, "closed after {read:?}");
+        }
+        String::from_utf8(read).unwrap().rsplit("\r\n").next().unwrap().to_owned()
+    }
+
+    #[tokio::test]
+    async fn connections_are_shared_out_evenly_and_each_stays_where_it_is() {
+        let workers = Workers::start(NonZero::new(3), EVALUATION_STACK).unwrap();
+        let name = || async { format!("{}!", std::thread::current().name().unwrap_or_default()) };
+        let service = Router::new().route("/", get(name));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = {
+            let workers = workers.clone();
+            let shutdown = async { drop(stopped.await) };
+            tokio::spawn(async move {
+                serve(listener, service, &Limits::default(), &workers, shutdown, Duration::ZERO).await
+            })
+        };
+        let mut connections = Vec::new();
+        let mut answered_by = Vec::new();
+        for _ in 0..6 {
+            let mut connection = TcpStream::connect(address).await.unwrap();
+            answered_by.push(thread(&mut connection).await);
+            connections.push(connection);
+        }
+        for (connection, first) in connections.iter_mut().zip(&answered_by) {
+            assert_eq!(thread(connection).await, *first);
+        }
+        answered_by.sort_unstable();
+        assert_eq!(
+            answered_by,
+            ["worker 0!", "worker 0!", "worker 1!", "worker 1!", "worker 2!", "worker 2!"]
+        );
+        stop.send(()).unwrap();
+        timeout(PATIENCE, serving).await.unwrap().unwrap().unwrap();
+        assert!(TcpStream::connect(address).await.is_err());
     }
 }
