@@ -551,7 +551,7 @@ fn a_key_that_palisade_does_not_know_is_shown_at_its_line() {
     --- stderr
     configuration
 
-      × PALISADE__SERVER__LISTN: unknown key `listn`, expected one of `listen`, `ops_listen`, `socket_mode`, `allow_anonymous`, `explain`, `drain`
+      × PALISADE__SERVER__LISTN: unknown key `listn`, expected one of `listen`, `ops_listen`, `socket_mode`, `allow_anonymous`, `explain`, `drain`, `workers`
       help: did you mean `PALISADE__SERVER__LISTEN`?
     "#);
 }
