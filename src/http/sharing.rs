@@ -99,6 +99,8 @@ where
     }
     tokio::select! {
         never = share_out(&listener, &shares) => never,
+        // None ends before it is told to, unless something is broken.
+        Some(ended) = serving.join_next() => return ended?,
         () = shutdown => {}
     }
     // Whoever comes now is refused at once.
