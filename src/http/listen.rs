@@ -116,19 +116,29 @@ impl Listener {
     }
 }
 
+/// A service whose clones answer the requests of one connection each, whatever happens.
+pub trait Answering:
+    Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static
+{
+}
+
+impl<S> Answering for S where
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + 'static
+{
+}
+
 /// Serves until `shutdown`, then finishes what runs, for `grace` at most.
-pub async fn run<S>(
+pub async fn run(
     listener: Listener,
-    service: S,
+    service: impl Answering,
     limits: &Limits,
     workers: &Workers,
     shutdown: impl Future<Output = ()>,
     grace: Duration,
-) -> io::Result<()>
-where
-    S: Service<Request<Incoming>, Response = Response, Error = Infallible> + Clone + Send + 'static,
-    S::Future: Send,
-{
+) -> io::Result<()> {
     match listener {
         Listener::Tcp(listener) => {
             sharing::serve(sharing::tcp(listener)?, service, limits, workers, shutdown, grace).await

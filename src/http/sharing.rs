@@ -1,6 +1,5 @@
 //! From a listener to the workers: each connection goes to the one that has the fewest, and stays there.
 
-use std::convert::Infallible;
 use std::future::pending;
 use std::io::{self, ErrorKind};
 use std::marker::PhantomData;
@@ -8,18 +7,15 @@ use std::time::Duration;
 use std::{net, os};
 
 use axum::ServiceExt as _;
-use axum::http::Request;
-use axum::response::Response;
 use axum_server::{AddrListener, Address, Handle, Server};
-use hyper::body::Incoming;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
-use tower::Service;
 
 use super::keepalive::KeepAlive;
+use super::listen::Answering;
 use crate::model::Limits;
 use crate::workers::{Place, Worker, Workers};
 
@@ -73,18 +69,14 @@ pub(super) fn unix(listener: os::unix::net::UnixListener) -> io::Result<UnixList
 }
 
 /// Serves on all workers until `shutdown`, then finishes what runs, for `grace` at most.
-pub(super) async fn serve<L: Shared, S>(
+pub(super) async fn serve<L: Shared>(
     listener: L,
-    service: S,
+    service: impl Answering,
     limits: &Limits,
     workers: &Workers,
     shutdown: impl Future<Output = ()>,
     grace: Duration,
-) -> io::Result<()>
-where
-    S: Service<Request<Incoming>, Response = Response, Error = Infallible> + Clone + Send + 'static,
-    S::Future: Send,
-{
+) -> io::Result<()> {
     let mut serving = JoinSet::new();
     let mut handles = Vec::with_capacity(workers.iter().len());
     let mut shares = Vec::with_capacity(workers.iter().len());
