@@ -8,7 +8,8 @@ use axum::body::Body;
 use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::Response;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 use crate::decision::Decider;
 use crate::identity::Verifier;
@@ -60,6 +61,7 @@ pub struct Config {
     /// How long a service that is told to stop still accepts requests.
     pub drain: Period,
     /// How many threads answer; none says one for each processor.
+    #[serde(deserialize_with = "workers")]
     pub workers: Option<NonZero<usize>>,
 }
 
@@ -75,6 +77,19 @@ impl Default for Config {
             workers: None,
         }
     }
+}
+
+/// Each worker has a thread and a few files: more of them than any machine has processors help nobody.
+const MOST_WORKERS: usize = 1_024;
+
+fn workers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<NonZero<usize>>, D::Error> {
+    let given = usize::deserialize(deserializer).ok().filter(|count| *count <= MOST_WORKERS);
+    given.and_then(NonZero::new).map(Some).ok_or_else(|| {
+        let what = format_args!(
+            "a whole number from 1 to {MOST_WORKERS} is wanted: leave it out for one for each processor"
+        );
+        D::Error::custom(what)
+    })
 }
 
 /// Why a configuration may not serve.
