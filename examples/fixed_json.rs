@@ -4,6 +4,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::post;
+use tokio::net::TcpListener;
 
 const ANSWER: &str = r#"{"decision":"allow","reason":"permitted","policies":["admins-manage-products"],"errors":[],"decision_id":"01930000-0000-7000-8000-000000000000","revision":"sha256:0000000000000000000000000000000000000000000000000000000000000000"}"#;
 
@@ -12,7 +13,5 @@ async fn main() -> std::io::Result<()> {
     let app = Router::new()
         .route("/authorize", post(|_: Bytes| async { ([(CONTENT_TYPE, "application/json")], ANSWER) }));
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8190".to_owned());
-    let listener = std::net::TcpListener::bind(address)?;
-    listener.set_nonblocking(true)?;
-    axum_server::from_tcp(listener)?.serve(app.into_make_service()).await
+    axum::serve(TcpListener::bind(address).await?, app).await
 }

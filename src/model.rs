@@ -15,7 +15,6 @@ pub mod suggestion;
 pub mod time;
 pub mod token;
 pub mod value;
-mod word;
 
 pub use decision::{Decision, Evaluation, PolicyError, PolicyErrorCode, Reason};
 pub use finding::{Finding, Fix, Place, Places, Severity};

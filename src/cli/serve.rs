@@ -250,9 +250,9 @@ impl Service {
         let decisions =
             listen::run(decisions, service, &config.limits, &workers, turned(is_stopping), patience.requests);
         let here = Workers::here();
-        let router = http::ops::router(status).merge(further);
+        let probes = http::ops::service(status, further);
         let probes =
-            listen::run(operations, router, &config.limits, &here, turned(is_finished), patience.probes);
+            listen::run(operations, probes, &config.limits, &here, turned(is_finished), patience.probes);
         let finish = async {
             let ended = decisions.await;
             let flushed = log.flush(patience.records).await;

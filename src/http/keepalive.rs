@@ -4,7 +4,6 @@
 //! connections that clients keep for their next request. Here it begins with a request's first byte.
 //! Over HTTP/2, where bytes may belong to no request, it is for the first request alone.
 
-use std::future::{self, Ready};
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,13 +12,11 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::http::{Request, Version};
-use axum_server::accept::Accept;
+use hyper::service::Service;
 use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
-use tower::Service;
 
-use super::sharing::Placed;
 use crate::model::Limits;
 use crate::workers::Place;
 
@@ -29,7 +26,7 @@ const MOMENT: Duration = Duration::from_millis(1);
 /// What can still be added to any instant.
 const FOREVER: Duration = Duration::from_hours(24 * 365);
 
-/// Accepts every connection, and limits its waiting.
+/// Limits the waiting of connections.
 #[derive(Debug, Clone)]
 pub(super) struct KeepAlive {
     headers: Duration,
@@ -97,14 +94,9 @@ impl KeepAlive {
         let within = |limit: Duration| limit.clamp(MOMENT, FOREVER);
         Self { headers: within(limits.headers.0), idle: within(limits.idle.0) }
     }
-}
 
-impl<S, T> Accept<Placed<S>, T> for KeepAlive {
-    type Stream = Watched<S>;
-    type Service = Counted<T>;
-    type Future = Ready<io::Result<(Self::Stream, Self::Service)>>;
-
-    fn accept(&self, Placed { stream, place }: Placed<S>, service: T) -> Self::Future {
+    /// A connection with its place among those of its worker, and the service that answers its requests.
+    pub(super) fn watch<S, T>(&self, stream: S, place: Place, service: T) -> (Watched<S>, Counted<T>) {
         let Self { headers, idle } = *self;
         let requests = Arc::new(Requests::default());
         // Whoever connects has something to ask.
@@ -112,7 +104,7 @@ impl<S, T> Accept<Placed<S>, T> for KeepAlive {
         let alarm = Box::pin(sleep(headers.min(idle)));
         let counted = Arc::clone(&requests);
         let stream = Watched { stream, _place: place, requests, headers, idle, awaiting, alarm };
-        future::ready(Ok((stream, Counted { service, requests: counted })))
+        (stream, Counted { service, requests: counted })
     }
 }
 
@@ -238,11 +230,7 @@ where
     type Error = S::Error;
     type Future = Answering<S::Future>;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.service.poll_ready(context)
-    }
-
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&self, request: Request<B>) -> Self::Future {
         let begun = Begun::new(&self.requests, request.version());
         Answering { answer: self.service.call(request), request: begun }
     }

@@ -14,8 +14,8 @@ use std::time::Duration;
 use axum::http::Request;
 use axum::response::Response;
 use hyper::body::Incoming;
+use hyper::service::Service;
 use serde::{Deserialize, Deserializer, de};
-use tower::Service;
 
 use super::sharing;
 use crate::model::Limits;
@@ -118,7 +118,11 @@ impl Listener {
 
 /// A service whose clones answer the requests of one connection each, whatever happens.
 pub trait Answering:
-    Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static
+    Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send>
+    + Clone
+    + Send
+    + Sync
+    + 'static
 {
 }
 
@@ -126,6 +130,7 @@ impl<S> Answering for S where
     S: Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send>
         + Clone
         + Send
+        + Sync
         + 'static
 {
 }
@@ -257,6 +262,8 @@ impl<'de> Deserialize<'de> for SocketMode {
 
 #[cfg(test)]
 mod tests {
+    use hyper_util::service::TowerToHyperService;
+
     use super::*;
 
     fn address(text: &str) -> Result<Address, String> {
@@ -306,7 +313,8 @@ mod tests {
         let limits = Limits::default();
         let workers = Workers::here();
         let now = std::future::ready(());
-        run(listener, axum::Router::new(), &limits, &workers, now, Duration::ZERO).await.unwrap();
+        let service = TowerToHyperService::new(axum::Router::new());
+        run(listener, service, &limits, &workers, now, Duration::ZERO).await.unwrap();
         assert!(!path.exists());
     }
 }

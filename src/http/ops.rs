@@ -10,6 +10,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::routing::get;
+use hyper_util::service::TowerToHyperService;
 use serde::Serialize;
 use tokio::sync::watch;
 
@@ -46,10 +47,10 @@ pub struct Operations {
     pub metrics: Metrics,
 }
 
-/// The routes of the operations listener; others can be merged with them before it is served.
-pub fn router(operations: Operations) -> Router {
+/// The operations listener: its own routes, and further ones.
+pub fn service(operations: Operations, further: Router) -> TowerToHyperService<Router> {
     let clock = operations.clock.clone();
-    Router::new()
+    let router = Router::new()
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
@@ -57,7 +58,8 @@ pub fn router(operations: Operations) -> Router {
         .fallback(async || error::no_route())
         .method_not_allowed_fallback(async || error::wrong_method())
         .with_state(operations)
-        .layer(from_fn_with_state(clock, trace::operation))
+        .layer(from_fn_with_state(clock, trace::operation));
+    TowerToHyperService::new(router.merge(further))
 }
 
 /// How ready the service is.

@@ -1,20 +1,19 @@
 //! The decision API as one service: what every request gets, the way in, and the route.
 //!
-//! It stands on tower itself: behind a router's and a middleware's boxes a request costs a tenth more.
+//! It stands on hyper itself: behind a router's and a middleware's boxes a request costs a tenth more.
 
 use std::convert::Infallible;
 use std::fmt::Display;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::{Bytes, HttpBody};
 use axum::http::header::ALLOW;
 use axum::http::{HeaderValue, Method, Request};
 use axum::response::{IntoResponse as _, Response};
+use hyper::service::Service;
 use tokio::time::timeout;
-use tower::Service;
 
 use super::door::Door;
 use super::error::{self, ApiError, Failure, Problem};
@@ -60,25 +59,22 @@ impl<B: Content + 'static> Service<Request<B>> for Decisions {
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        let service = Arc::clone(&self.0);
-        Box::pin(async move { Ok(service.answer(request).await) })
+    fn call(&self, request: Request<B>) -> Self::Future {
+        Box::pin(Arc::clone(&self.0).answer(request))
     }
 }
 
 impl Inner {
-    async fn answer<B: Content>(&self, request: Request<B>) -> Response {
+    async fn answer<B: Content>(self: Arc<Self>, request: Request<B>) -> Result<Response, Infallible> {
         let facts = Facts::new(request.headers(), self.clock.now());
         let line = LogLine::of(&request);
         let answered = match self.enter() {
-            Some(_place) => match timeout(self.time_limit, caught(self.route(request, &facts))).await {
-                Ok(answered) => answered,
-                Err(_) => Err(ApiError::new(Problem::Timeout, "the request took too long")),
-            },
+            Some(_place) => {
+                // Pinned before it is wrapped: it has kilobytes, which each wrapping would move.
+                let answering = pin!(self.route(request, &facts));
+                let too_long = |_| Err(ApiError::new(Problem::Timeout, "the request took too long"));
+                timeout(self.time_limit, caught(answering)).await.unwrap_or_else(too_long)
+            }
             None => Err(ApiError::new(Problem::Overloaded, "too many requests run at once")),
         };
         let mut response = answered.unwrap_or_else(ApiError::into_response);
@@ -90,7 +86,7 @@ impl Inner {
         }
         line.write(facts.for_record().request_id, &response, latency);
         response.headers_mut().insert(REQUEST_ID, facts.id);
-        response
+        Ok(response)
     }
 
     fn enter(&self) -> Option<InFlight<'_>> {

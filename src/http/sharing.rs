@@ -1,23 +1,23 @@
 //! From a listener to the workers: each connection goes to the one that has the fewest, and stays there.
 
-use std::future::pending;
+use std::convert::Infallible;
 use std::io::{self, ErrorKind};
-use std::marker::PhantomData;
+use std::sync::Arc;
 use std::time::Duration;
 use std::{net, os};
 
-use axum::ServiceExt as _;
-use axum_server::{AddrListener, Address, Handle, Server};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::{Mutex, mpsc};
-use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{sleep, timeout};
 
 use super::keepalive::KeepAlive;
 use super::listen::Answering;
 use crate::model::Limits;
-use crate::workers::{Place, Worker, Workers};
+use crate::workers::{Place, Workers};
 
 /// HTTP/2's default, 16 KiB, is less than a legal token of a user with a hundred groups.
 const HEADER_LIST: u32 = 64 * 1024;
@@ -43,18 +43,12 @@ pub(super) trait Shared: Send + Sync + 'static {
     fn arrive(moving: Self::Moving) -> io::Result<Self::Stream>;
 }
 
-/// A connection with its place.
-#[derive(Debug)]
-pub(super) struct Placed<S> {
-    pub(super) stream: S,
-    pub(super) place: Place,
+/// How connections are served, all alike.
+struct Serving<S> {
+    service: S,
+    http: Builder<TokioExecutor>,
+    keep_alive: KeepAlive,
 }
-
-/// What one worker gets of a listener.
-struct Share<L: Shared>(Mutex<mpsc::UnboundedReceiver<Placed<L::Moving>>>);
-
-/// Stands for the address of a share, which nobody asks for.
-struct Anywhere<L>(PhantomData<fn(L)>);
 
 /// A port.
 pub(super) fn tcp(listener: net::TcpListener) -> io::Result<TcpListener> {
@@ -69,6 +63,9 @@ pub(super) fn unix(listener: os::unix::net::UnixListener) -> io::Result<UnixList
 }
 
 /// Serves on all workers until `shutdown`, then finishes what runs, for `grace` at most.
+///
+/// # Errors
+/// A worker has ended.
 pub(super) async fn serve<L: Shared>(
     listener: L,
     service: impl Answering,
@@ -77,65 +74,93 @@ pub(super) async fn serve<L: Shared>(
     shutdown: impl Future<Output = ()>,
     grace: Duration,
 ) -> io::Result<()> {
-    let mut serving = JoinSet::new();
-    let mut handles = Vec::with_capacity(workers.iter().len());
-    let mut shares = Vec::with_capacity(workers.iter().len());
-    for worker in workers.iter() {
-        let (give, share) = mpsc::unbounded_channel();
-        let handle = Handle::new();
-        let server = prepared(Server::from_listener(Share::<L>(Mutex::new(share))), limits, &handle);
-        let serve = server.acceptor(KeepAlive::new(limits)).serve(service.clone().into_make_service());
-        serving.spawn_on(serve, worker.runtime());
-        handles.push(handle);
-        shares.push((worker, give));
-    }
+    let serving = Arc::new(Serving::new(service, limits));
+    let graceful = GracefulShutdown::new();
+    let mut connections = JoinSet::new();
     tokio::select! {
-        never = share_out(&listener, &shares) => never,
-        // None ends before it is told to, unless something is broken.
-        Some(ended) = serving.join_next() => return ended?,
+        Err(worker_ended) = share_out(&listener, &serving, workers, &graceful, &mut connections) => {
+            return Err(worker_ended);
+        }
         () = shutdown => {}
     }
     // Whoever comes now is refused at once.
     drop(listener);
-    for handle in handles {
-        handle.graceful_shutdown(Some(grace));
-    }
-    while let Some(ended) = serving.join_next().await {
-        ended??;
-    }
+    // What takes longer ends with its connection.
+    let _too_long = timeout(grace, graceful.shutdown()).await;
+    connections.shutdown().await;
     Ok(())
-}
-
-fn prepared<L: Shared>(
-    mut server: Server<Anywhere<L>>,
-    limits: &Limits,
-    handle: &Handle<Anywhere<L>>,
-) -> Server<Anywhere<L>> {
-    let http = server.http_builder();
-    http.http1().max_buf_size(limits.token.saturating_add(HEADERS_BESIDE_TOKEN));
-    http.http2().max_header_list_size(HEADER_LIST).max_concurrent_streams(STREAMS);
-    server.handle(handle.clone())
 }
 
 /// Accepts for everybody.
 async fn share_out<L: Shared>(
     listener: &L,
-    shares: &[(&Worker, mpsc::UnboundedSender<Placed<L::Moving>>)],
-) -> ! {
+    serving: &Arc<Serving<impl Answering>>,
+    workers: &Workers,
+    graceful: &GracefulShutdown,
+    connections: &mut JoinSet<()>,
+) -> io::Result<Infallible> {
     loop {
-        let stream = match listener.accept().await {
-            Ok(stream) => stream,
-            // That one has gone already.
-            Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue,
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                sleep(PAUSE).await;
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            Some(ended) = connections.join_next() => {
+                judge(ended)?;
                 continue;
             }
         };
-        if let Some((worker, share)) = shares.iter().min_by_key(|(worker, _)| worker.connections()) {
-            // A worker that is gone takes its connections with it.
-            let _ = share.send(Placed { stream, place: worker.place() });
+        match accepted {
+            Ok(moving) => {
+                if let Some(worker) = workers.iter().min_by_key(|worker| worker.connections()) {
+                    let (serving, place) = (Arc::clone(serving), worker.place());
+                    let connection = serving.connection::<L>(moving, place, graceful.watcher());
+                    connections.spawn_on(connection, worker.runtime());
+                }
+            }
+            // That one has gone already.
+            Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// A connection ends in its own way; only a worker that is gone takes its connections with it.
+fn judge(ended: Result<(), JoinError>) -> io::Result<()> {
+    match ended {
+        Err(error) if error.is_cancelled() => Err(io::Error::other("a worker has ended")),
+        Err(panicked) => {
+            tracing::error!(error = %panicked, "a connection panicked");
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
+}
+
+impl<S: Answering> Serving<S> {
+    fn new(service: S, limits: &Limits) -> Self {
+        let mut http = Builder::new(TokioExecutor::new());
+        // How long headers may take is the connection's to judge.
+        http.http1().timer(TokioTimer::new()).header_read_timeout(None);
+        http.http1().max_buf_size(limits.token.saturating_add(HEADERS_BESIDE_TOKEN));
+        http.http2().timer(TokioTimer::new());
+        http.http2().max_header_list_size(HEADER_LIST).max_concurrent_streams(STREAMS);
+        Self { service, http, keep_alive: KeepAlive::new(limits) }
+    }
+
+    /// Serves one connection to its end.
+    async fn connection<L: Shared>(self: Arc<Self>, moving: L::Moving, place: Place, shutdown: Watcher) {
+        let stream = match L::arrive(moving) {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be taken over");
+                return;
+            }
+        };
+        let (stream, service) = self.keep_alive.watch(stream, place, self.service.clone());
+        let connection = self.http.serve_connection(TokioIo::new(stream), service);
+        if let Err(error) = shutdown.watch(connection).await {
+            tracing::debug!(%error, "a connection broke off");
         }
     }
 }
@@ -169,49 +194,13 @@ impl Shared for UnixListener {
     }
 }
 
-impl<L: Shared> AddrListener<Placed<L::Stream>, Anywhere<L>> for Share<L> {
-    async fn bind_to(_: Anywhere<L>) -> io::Result<Self> {
-        Err(ErrorKind::Unsupported.into())
-    }
-
-    async fn accept_stream(&self) -> io::Result<(Placed<L::Stream>, Anywhere<L>)> {
-        match self.0.lock().await.recv().await {
-            Some(Placed { stream, place }) => {
-                Ok((Placed { stream: L::arrive(stream)?, place }, Anywhere::default()))
-            }
-            // The service stops, and this is told of it on another way.
-            None => pending().await,
-        }
-    }
-
-    fn get_local_addr(&self) -> io::Result<Anywhere<L>> {
-        Ok(Anywhere::default())
-    }
-}
-
-impl<L: Shared> Address for Anywhere<L> {
-    type Stream = Placed<L::Stream>;
-    type Listener = Share<L>;
-}
-
-impl<L> Default for Anywhere<L> {
-    fn default() -> Self {
-        Self(PhantomData)
-    }
-}
-
-impl<L> Clone for Anywhere<L> {
-    fn clone(&self) -> Self {
-        Self::default()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::num::NonZero;
 
     use axum::Router;
     use axum::routing::get;
+    use hyper_util::service::TowerToHyperService;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::sync::oneshot;
     use tokio::time::timeout;
@@ -236,7 +225,7 @@ mod tests {
     async fn connections_are_shared_out_evenly_and_each_stays_where_it_is() {
         let workers = Workers::start(NonZero::new(3), EVALUATION_STACK).unwrap();
         let name = || async { format!("{}!", std::thread::current().name().unwrap_or_default()) };
-        let service = Router::new().route("/", get(name));
+        let service = TowerToHyperService::new(Router::new().route("/", get(name)));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();

@@ -10,9 +10,9 @@ use axum::body::{Bytes, HttpBody, to_bytes};
 use axum::http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, Request, StatusCode};
 use http_body::Frame;
+use hyper::service::Service as _;
 use serde_json::Value;
 use tokio::sync::watch;
-use tower::ServiceExt as _;
 
 use super::*;
 use crate::cedar::{Settings, Source, Sources, compile, live};
@@ -104,15 +104,16 @@ impl Service {
     }
 
     async fn ops(&self, path: &str) -> Answered {
-        answered(ops::router(self.operations()), Request::get(path).body(Body::empty()).unwrap()).await
+        let service = ops::service(self.operations(), Router::new());
+        answered(service, Request::get(path).body(Body::empty()).unwrap()).await
     }
 }
 
 async fn answered<S>(service: S, request: Request<Body>) -> Answered
 where
-    S: tower::Service<Request<Body>, Response = Response, Error = Infallible>,
+    S: hyper::service::Service<Request<Body>, Response = Response, Error = Infallible>,
 {
-    let response = service.oneshot(request).await.unwrap();
+    let response = service.call(request).await.unwrap();
     let (parts, body) = response.into_parts();
     assert!(body.size_hint().exact().is_some());
     let body: Bytes = to_bytes(body, usize::MAX).await.unwrap();

@@ -4,7 +4,7 @@
 use std::any::Any;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ impl Facts {
 pub(super) async fn operation(State(clock): State<Clock>, request: Request, next: Next) -> Response {
     let facts = Facts::new(request.headers(), clock.now());
     let line = LogLine::of(&request);
-    let answered = caught(async { Ok(next.run(request).await) }).await;
+    let answered = caught(pin!(async { Ok(next.run(request).await) })).await;
     let mut response = answered.unwrap_or_else(ApiError::into_response);
     let latency = clock.monotonic().saturating_sub(facts.started.monotonic);
     line.write(facts.for_record().request_id, &response, latency);
@@ -55,9 +55,8 @@ pub(super) async fn operation(State(clock): State<Clock>, request: Request, next
 
 /// A panic ends its own request and no other.
 pub(super) async fn caught(
-    answering: impl Future<Output = Result<Response, ApiError>>,
+    mut answering: Pin<&mut impl Future<Output = Result<Response, ApiError>>>,
 ) -> Result<Response, ApiError> {
-    let mut answering = pin!(answering);
     poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| answering.as_mut().poll(context))) {
         Ok(poll) => poll,
         Err(panic) => Poll::Ready(Err(ApiError::internal(message(panic.as_ref())))),
@@ -131,7 +130,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_told_to_the_log_and_not_to_the_caller() {
-        let error = caught(async { panic!("the secret of {}", 7) }).await.unwrap_err();
+        let error = caught(pin!(async { panic!("the secret of {}", 7) })).await.unwrap_err();
         assert_eq!(error.cause(), Some("panic: the secret of 7"));
         assert!(!error.detail().contains("secret"));
     }

@@ -3,14 +3,16 @@
 
 use std::sync::Arc;
 
+use memchr::memchr2;
 use serde::Serialize;
 use serde_json::{Result, Serializer};
-
-use super::word::Word;
 
 mod escape;
 
 use escape::Printable;
+
+/// How many bytes of a text are looked at together.
+const PIECE: usize = 16;
 
 /// An object that has begun. The names of its members are ours and need no escaping.
 #[derive(Debug)]
@@ -133,38 +135,58 @@ fn write(bytes: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) -> Result<()> {
     value.serialize(&mut Serializer::with_formatter(bytes, Printable))
 }
 
-/// Most texts stand in JSON as they are, and most others are uids of entities, with quotes. What else there is
-/// goes serde's way.
+/// What it takes to write a text into JSON.
+enum Writing {
+    /// It stands there as it is.
+    Copy,
+    /// Quotes and backslashes are escaped; in uids of entities there are quotes.
+    Quote,
+    /// It goes serde's way, character by character.
+    Spell,
+}
+
 fn write_text(bytes: &mut Vec<u8>, text: &str) -> Result<()> {
-    let start = bytes.len();
-    bytes.reserve(text.len() + 2);
+    let writing = Writing::of(text.as_bytes());
+    if matches!(writing, Writing::Spell) {
+        return write(bytes, text);
+    }
+    let mut rest = text.as_bytes();
+    bytes.reserve(rest.len() + 2);
     bytes.push(b'"');
-    let (words, rest) = text.as_bytes().as_chunks();
-    let mut last = [b' '; Word::LENGTH];
-    last.iter_mut().zip(rest).for_each(|(to, byte)| *to = *byte);
-    let words = words.iter().map(|word| (word, word.as_slice()));
-    for (word, piece) in words.chain([(&last, rest)]) {
-        let word = Word::of(*word);
-        if !word.is_printable() {
-            bytes.truncate(start);
-            return write(bytes, text);
-        }
-        if word.has(b'"') || word.has(b'\\') {
-            write_escaped(bytes, piece);
-        } else {
-            bytes.extend_from_slice(piece);
+    if matches!(writing, Writing::Quote) {
+        while let Some((before, behind)) =
+            memchr2(b'"', b'\\', rest).and_then(|place| rest.split_at_checked(place))
+            && let Some((special, behind)) = behind.split_first()
+        {
+            bytes.extend_from_slice(before);
+            bytes.extend_from_slice(&[b'\\', *special]);
+            rest = behind;
         }
     }
+    bytes.extend_from_slice(rest);
     bytes.push(b'"');
     Ok(())
 }
 
-fn write_escaped(bytes: &mut Vec<u8>, piece: &[u8]) {
-    for byte in piece {
-        if matches!(byte, b'"' | b'\\') {
-            bytes.push(b'\\');
+impl Writing {
+    fn of(text: &[u8]) -> Self {
+        let (pieces, rest) = text.as_chunks();
+        let mut last = [b' '; PIECE];
+        last.iter_mut().zip(rest).for_each(|(to, byte)| *to = *byte);
+        let (mut is_printable, mut is_plain) = (true, true);
+        let pieces: &[[u8; PIECE]] = pieces;
+        for piece in pieces.iter().chain([&last]) {
+            // Without a branch, the compiler looks at all bytes of a piece at once.
+            for byte in piece {
+                is_printable &= matches!(byte, b' '..=b'~');
+                is_plain &= !matches!(byte, b'"' | b'\\');
+            }
         }
-        bytes.push(*byte);
+        match (is_printable, is_plain) {
+            (true, true) => Self::Copy,
+            (true, false) => Self::Quote,
+            (false, _) => Self::Spell,
+        }
     }
 }
 

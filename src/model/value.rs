@@ -2,12 +2,12 @@
 
 use std::{fmt, slice};
 
+use memchr::memchr2;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 use smol_str::SmolStr;
 
 use super::Record;
-use super::word::Word;
 
 /// A value before any schema has typed it. Entities and extension values are still
 /// records and strings here.
@@ -70,23 +70,14 @@ pub fn nesting(json: &[u8]) -> usize {
 
 /// Up to the quote that ends it.
 fn skip_string(bytes: &mut slice::Iter<'_, u8>) {
-    loop {
-        // Most of a text is inside its strings.
-        while let Some(word) = bytes.as_slice().first_chunk().copied().map(Word::of)
-            && !word.has(b'"')
-            && !word.has(b'\\')
-        {
-            bytes.nth(Word::LENGTH - 1);
+    while let Some(place) = memchr2(b'"', b'\\', bytes.as_slice()) {
+        if bytes.nth(place) == Some(&b'"') {
+            return;
         }
-        let Some(byte) = bytes.next() else { return };
-        match byte {
-            b'"' => return,
-            b'\\' => {
-                bytes.next();
-            }
-            _ => {}
-        }
+        // What is escaped.
+        bytes.next();
     }
+    *bytes = [].iter();
 }
 
 impl<'de> Deserialize<'de> for Value {

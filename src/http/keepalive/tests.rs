@@ -1,9 +1,11 @@
 //! Connections over real sockets, with limits so short that waiting for them is no burden.
 
+use std::future::pending;
 use std::net::SocketAddr;
 
 use axum::Router;
 use axum::routing::get;
+use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -35,8 +37,9 @@ impl Client {
             "answered"
         };
         let router = Router::new().route("/", get(|| async { "answered" })).route("/slow", get(slow));
+        let service = TowerToHyperService::new(router);
         let workers = Workers::here();
-        tokio::spawn(async move { run(listener, router, &limits, &workers, future::pending(), LONG).await });
+        tokio::spawn(async move { run(listener, service, &limits, &workers, pending(), LONG).await });
         Self(TcpStream::connect(address).await.unwrap())
     }
 
