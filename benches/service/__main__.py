@@ -19,6 +19,7 @@ import extension
 import hostile
 import living
 import peers
+import practice
 from pool import Pool
 from rounds import ROUNDS, SECONDS, Row
 from wrk import Failed
@@ -42,6 +43,7 @@ SELECTIONS = {
     "reload": (living.reload, False),
     "memory": (living.memory, False),
     "tests": (living.tests, True),
+    "practice": (practice.practice, False),
 }
 
 
@@ -65,7 +67,7 @@ def main() -> None:
     arguments = parser.parse_args()
     named = arguments.selections or usual
     if named == ["all"]:
-        named = list(SELECTIONS)
+        named = [name for name in SELECTIONS if name != "practice"]
     if unknown := [name for name in named if name not in SELECTIONS]:
         parser.error(f"no selection is called `{'`, `'.join(unknown)}`: there are {', '.join(SELECTIONS)}")
 

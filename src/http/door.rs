@@ -1,6 +1,7 @@
 //! The way in to the decision API: open, or attended by somebody who knows whether there are policies.
 
 use std::fmt;
+use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -26,15 +27,35 @@ pub struct Closed {
     pub cause: String,
 }
 
+/// The API, as long as the request which came in lasts.
+pub(super) enum Entered<'a> {
+    Open(&'a Api),
+    Attended(Arc<Api>),
+}
+
 impl Door {
     /// An API that may decide the request which comes in.
-    pub(super) async fn enter(&self) -> Result<Arc<Api>, ApiError> {
+    pub(super) async fn enter(&self) -> Result<Entered<'_>, ApiError> {
         match self {
-            Self::Open(api) => Ok(Arc::clone(api)),
-            Self::Attended(attendant) => attendant().await.map_err(|Closed { cause }| {
-                let detail = "there are no policies right now that could be decided by";
-                ApiError::new(Problem::NotReady, detail).because(cause)
-            }),
+            // Borrowed: a count of all requests would go from core to core with each of them.
+            Self::Open(api) => Ok(Entered::Open(api)),
+            Self::Attended(attendant) => {
+                attendant().await.map(Entered::Attended).map_err(|Closed { cause }| {
+                    let detail = "there are no policies right now that could be decided by";
+                    ApiError::new(Problem::NotReady, detail).because(cause)
+                })
+            }
+        }
+    }
+}
+
+impl Deref for Entered<'_> {
+    type Target = Api;
+
+    fn deref(&self) -> &Api {
+        match self {
+            Self::Open(api) => api,
+            Self::Attended(api) => api,
         }
     }
 }

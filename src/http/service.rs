@@ -24,11 +24,11 @@ use crate::model::Limits;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{CodeLabels, Gauge};
 
-/// Answers requests for decisions. Clones are the same service.
-#[derive(Debug, Clone)]
+/// Answers requests for decisions.
+#[derive(Debug)]
 pub struct Decisions(Arc<Inner>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Inner {
     door: Door,
     clock: Clock,
@@ -46,6 +46,14 @@ impl Decisions {
     pub fn new(door: Door, clock: Clock, metrics: Metrics, limits: &Limits) -> Self {
         let in_flight = i64::try_from(limits.in_flight).unwrap_or(i64::MAX);
         Self(Arc::new(Inner { door, clock, metrics, time_limit: limits.request.0, in_flight }))
+    }
+}
+
+/// The same service, whose requests are held by a count of their own: that of all connections would go from
+/// core to core with each request.
+impl Clone for Decisions {
+    fn clone(&self) -> Self {
+        Self(Arc::new((*self.0).clone()))
     }
 }
 

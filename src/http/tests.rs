@@ -10,7 +10,6 @@ use axum::body::{Bytes, HttpBody, to_bytes};
 use axum::http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, Request, StatusCode};
 use http_body::Frame;
-use hyper::service::Service as _;
 use serde_json::Value;
 use tokio::sync::watch;
 

@@ -23,6 +23,10 @@ impl Record {
     /// # Errors
     /// The name that is given twice.
     pub fn of(mut members: Vec<(SmolStr, Value)>) -> Result<Self, SmolStr> {
+        // As most programs write them.
+        if members.is_sorted_by(|left, right| left.0 < right.0) {
+            return Ok(Self(members));
+        }
         members.sort_unstable_by(|left, right| left.0.cmp(&right.0));
         let twice = members.array_windows().find(|[left, right]| left.0 == right.0);
         match twice.map(|[(name, _), _]| name.clone()) {

@@ -1,0 +1,34 @@
+"""What `make release` lets the program do once, so that its second build knows what is done often."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import answering
+import living
+from pool import Pool
+from project import project
+from rounds import SECONDS, Row
+from server import BINARY, Palisade
+from wrk import Question, drive
+
+
+def practice(folder: Path, pool: Pool) -> Iterator[Row]:
+    """Nothing is measured: each kind of request, an edit, the checks and the tests of authors."""
+    usual, owners = project(folder / "usual", pool, answering.USUAL), folder / "owners"
+    project(owners, pool, answering.USUAL, owners=True)
+    unknown = project(folder / "unknown", pool, answering.USUAL, settings=answering.NO_CACHE)
+    new = Question("/authorize", answering.BODY, pool.tokens(["admin"], answering.TOKENS))
+    denied = answering.usual(pool.token(["nobody"]))
+    for below, questions in (
+        (usual, [answering.usual(pool.admin), denied, answering.batch(pool.admin, 100)]),
+        (owners, [answering.usual(pool.owner), answering.batch(pool.owner, 100)]),
+        (unknown, [new]),
+    ):
+        subprocess.run([BINARY, "--config", below / "palisade.toml", "check"], check=True, capture_output=True)
+        with Palisade(below) as palisade:
+            for question in questions:
+                drive(palisade.port, question, SECONDS)
+            palisade.metric("palisade_decisions_total")
+    yield from living.edited(folder / "edited", pool)
+    yield from living.tests(folder / "tested", pool)
