@@ -11,6 +11,11 @@ NODES = 18 20 22 24
 PEERS ?= target/peers
 # Which benchmarks; none is those that take ten minutes.
 BENCH ?=
+# What the program was seen to do: the compiler lays it out by that. Plain `cargo build --release` does not, and makes
+# one whose requests take a third longer.
+PROFILE  = $(CURDIR)/benches/release.profdata
+RELEASE  = RUSTFLAGS="-Cprofile-use=$(PROFILE)" $(CARGO) build --release --locked
+PRACTICE = target/practice
 
 # What goes into the layer and into the authorizer. BINARY is a program for x86_64 that was built elsewhere.
 POLICIES   ?= policies
@@ -23,7 +28,7 @@ DECIDES     = --policies $(POLICIES) --schema $(SCHEMA) $(if $(ENTITIES),--entit
               $(if $(TESTS),--tests $(TESTS))
 
 .PHONY: check fmt lint test client client-types e2e e2e-programs e2e-python e2e-aws e2e-node lambda layer authorizer policies \
-  deny image-lint bench peers instructions
+  release profile deny image-lint bench peers instructions
 
 check: lint test policies
 
@@ -63,11 +68,26 @@ client-on-node-%: $(CLIENT_TESTS)/.package-lock.json
 $(CLIENT_TESTS)/.package-lock.json: clients/node/test/package-lock.json
 	npm ci --prefix clients/node/test --no-audit --no-fund --ignore-scripts
 
+# The program as it is deployed, in target/release.
+release:
+	$(RELEASE) --bin palisade
+
+# Looks anew at what the program does, for the next release: after large changes of how requests are answered.
+# Wants `wrk`, `openssl` and rustup's component `llvm-tools`.
+profile:
+	RUSTFLAGS=-Cprofile-generate=$(CURDIR)/$(PRACTICE)/seen \
+	  $(CARGO) build --release --locked --bin palisade --target-dir $(PRACTICE)
+	# What the compiler's own parts were seen to do.
+	rm -rf $(PRACTICE)/seen
+	PALISADE_BIN=$(PRACTICE)/release/palisade python3 benches/service practice
+	"$$(rustc --print sysroot)/lib/rustlib/$$(rustc --print host-tuple)/bin/llvm-profdata" merge --sparse \
+	  --output $(PROFILE) $(PRACTICE)/seen
+
 # The whole of it through programs that others wrote: moto as Cognito, DynamoDB and S3, the CLIs of AWS and SAM,
 # Node, schemathesis. Every worker has a moto, a user pool and a Palisade of its own; the tests that share a fixture
 # stay together, and start in the order of their names: the longest are among the first.
 e2e: e2e-programs
-	$(if $(PALISADE_BIN),,$(CARGO) build --release)
+	$(if $(PALISADE_BIN),,$(RELEASE) --bin palisade)
 	PALISADE_BIN=$(or $(PALISADE_BIN),target/release/palisade) AWS_PROGRAMS=$(AWS_PROGRAMS) \
 	  $(VENV)/bin/pytest -q -n auto --dist loadscope --no-loadscope-reorder tests/e2e
 
@@ -88,18 +108,18 @@ e2e-node:
 
 # The extension and the authorizer in a simulated Lambda environment: frozen, thawed, killed. Wants `openssl`.
 lambda:
-	$(if $(PALISADE_BIN),,$(CARGO) build --release)
+	$(if $(PALISADE_BIN),,$(RELEASE) --bin palisade)
 	cd tests/lambda && PALISADE_BIN=$(abspath $(or $(PALISADE_BIN),target/release/palisade)) \
 	  CARGO_TARGET_DIR=$(CURDIR)/target/lambda $(CARGO) test --locked
 
 # The Lambda layer, into target/layer: see layer/README.md.
 layer:
-	$(if $(BINARY),,$(CARGO) build --release)
+	$(if $(BINARY),,$(RELEASE) --bin palisade)
 	python3 layer/build.py --binary $(or $(BINARY),target/release/palisade) $(DECIDES)
 
 # The Lambda authorizer as a function of its own, into target/layer: see docs/authorizer.md.
 authorizer:
-	$(if $(BINARY),,$(CARGO) build --release)
+	$(if $(BINARY),,$(RELEASE) --bin palisade)
 	python3 layer/build.py --binary $(or $(BINARY),target/release/palisade) $(DECIDES) --authorizer $(AUTHORIZER)
 
 # Licences, sources and banned crates. Advisories come without a commit of ours: the workflow asks for them.
@@ -115,15 +135,15 @@ image-lint:
 
 # The instructions of one decision, against those on record; RECORD=1 puts others on record. Wants `valgrind`.
 instructions:
-	$(CARGO) build --release --example decisions
+	$(RELEASE) --example decisions
 	python3 benches/instructions.py $(if $(RECORD),--record)
 
 # The service over HTTP against a handler that answers fixed JSON, against itself at other sizes and against
 # its peers: see docs/performance.md. `make bench BENCH="plain policies"` picks; `ROUNDS=9 SECONDS=5` lasts longer.
 # Wants `wrk` and `openssl`.
 bench:
-	$(CARGO) build --release
-	$(CARGO) build --release --example fixed_json
+	$(RELEASE) --bin palisade
+	$(RELEASE) --example fixed_json
 	python3 benches/service $(BENCH)
 
 # What `make bench` compares with, of the versions that docs/performance.md speaks of.
