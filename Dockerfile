@@ -5,7 +5,10 @@ RUN apt-get update \
  && apt-get install --yes --no-install-recommends gcc libc6-dev make \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
+# As `make release` has it.
+ENV RUSTFLAGS=-Cprofile-use=/build/benches/release.profdata
 COPY Cargo.toml Cargo.lock ./
+COPY benches/release.profdata benches/
 RUN mkdir -p src tests/it \
  && echo 'fn main() {}' > src/main.rs && touch src/lib.rs tests/it/main.rs \
  && cargo build --release --locked \

@@ -11,6 +11,8 @@ NODES = 18 20 22 24
 PEERS ?= target/peers
 # Which benchmarks; none is those that take ten minutes.
 BENCH ?=
+# What is built beside the program.
+ALSO  ?=
 # What the program was seen to do: the compiler lays it out by that. Plain `cargo build --release` does not, and makes
 # one whose requests take a third longer.
 PROFILE  = $(CURDIR)/benches/release.profdata
@@ -70,7 +72,7 @@ $(CLIENT_TESTS)/.package-lock.json: clients/node/test/package-lock.json
 
 # The program as it is deployed, in target/release.
 release:
-	$(RELEASE) --bin palisade
+	$(RELEASE) --bin palisade $(ALSO)
 
 # Looks anew at what the program does, for the next release: after large changes of how requests are answered.
 # Wants `wrk`, `openssl` and rustup's component `llvm-tools`.

@@ -307,7 +307,7 @@ impl<'a> Intake<'a> {
     }
 
     fn context(&mut self, question: &'a Question, action: &Action) -> Result<Members<'a>, Refusal> {
-        if let Some(name) = SERVER_CONTEXT.iter().find(|name| question.context.contains_key(name)) {
+        if let Some(name) = question.context.keys().find(|name| SERVER_CONTEXT.contains(name)) {
             return Err(Refusal::malformed(format!("`context.{name}` is filled in by the server")));
         }
         let supplied = |name: &str| name == "now" && wants_now(action);

@@ -202,9 +202,10 @@ impl<'a> Checker<'a> {
     }
 
     fn entity(&self, given: &Record, wanted: &EntityTypeName, at: At<'_>) -> Result<EntityUid, Refusal> {
-        let given = match (self.form, given.get("__entity")) {
-            (Form::Cedar, Some(Value::Record(inner))) if given.len() == 1 => inner,
-            (Form::Cedar | Form::Plain, _) => given,
+        let escaped = if self.form == Form::Cedar { given.get("__entity") } else { None };
+        let given = match escaped {
+            Some(Value::Record(inner)) if given.len() == 1 => inner,
+            Some(_) | None => given,
         };
         let (Some(Value::String(type_name)), Some(Value::String(id)), 2) =
             (given.get("type"), given.get("id"), given.len())
