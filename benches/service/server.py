@@ -15,8 +15,8 @@ from typing import Self
 from wrk import Failed, Question
 
 ROOT = Path(__file__).resolve().parents[2]
-BINARY = Path(os.environ.get("PALISADE_BIN", ROOT / "target/release/palisade"))
-FIXED_JSON = Path(os.environ.get("FIXED_JSON_BIN", ROOT / "target/release/examples/fixed_json"))
+BINARY = Path(os.environ.get("PALISADE_BIN", ROOT / "target/release/palisade")).resolve()
+FIXED_JSON = Path(os.environ.get("FIXED_JSON_BIN", ROOT / "target/release/examples/fixed_json")).resolve()
 
 TICKS = os.sysconf("SC_CLK_TCK")
 START_SECONDS = 120
