@@ -390,3 +390,14 @@ fn a_service_is_not_open_to_other_machines_by_accident() {
     assert_eq!(allowed.check(), Ok(()));
     assert_eq!(allowed.weak_settings()[0].setting, "server.allow_anonymous");
 }
+
+#[test]
+fn a_wrong_number_of_workers_is_told_what_is_wanted() {
+    let config = |workers: &str| serde_json::from_str::<Config>(&format!(r#"{{"workers": {workers}}}"#));
+    assert_eq!(config("1").unwrap().workers, NonZero::new(1));
+    assert_eq!(config("1024").unwrap().workers, NonZero::new(1024));
+    for wrong in ["0", "-1", "1.5", "1025", "\"two\"", "null"] {
+        let error = config(wrong).unwrap_err().to_string();
+        assert!(error.starts_with("a whole number from 1 to 1024 is wanted"), "{wrong}: {error}");
+    }
+}

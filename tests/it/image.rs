@@ -56,3 +56,16 @@ fn the_image_is_built_with_the_rust_that_the_package_asks_for() {
     assert!(read("Dockerfile").contains(&format!("FROM rust:{version}-")), "{version}");
     assert!(read(".github/workflows/ci.yml").contains(&format!("rustup default {version}")), "{version}");
 }
+
+#[test]
+fn the_image_is_laid_out_as_the_release_is() {
+    let (recipe, context, makefile) = (read("Dockerfile"), read(".dockerignore"), read("Makefile"));
+    assert!(makefile.contains("PROFILE  = $(CURDIR)/benches/release.profdata\n"));
+    assert!(context.contains("\n!benches/release.profdata\n"));
+    let (copied, used) = (
+        recipe.find("\nCOPY benches/release.profdata benches/\n"),
+        recipe.find("\nENV RUSTFLAGS=-Cprofile-use=/build/benches/release.profdata\n"),
+    );
+    let compiled = recipe.find("cargo build --release");
+    assert!(copied.is_some() && used.is_some() && copied.max(used) < compiled, "{recipe}");
+}
