@@ -29,6 +29,7 @@ pub mod limits;
 mod links;
 pub mod lint;
 pub mod live;
+mod mapping;
 mod memory;
 pub mod named;
 #[cfg(test)]

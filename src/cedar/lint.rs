@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::compile::{Compiled, Compiler, sorted};
+use super::mapping::user_writable;
 use super::parts::Parts;
-use super::principal::user_writable;
 use super::progress::{Progress, Work};
 use super::{Snapshot, Sources};
 use crate::model::{Finding, Limits, Place};

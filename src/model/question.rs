@@ -6,9 +6,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use smol_str::SmolStr;
 
-use super::object::{self, Object};
-use super::value::{self, deeper_than};
+use super::object::Object;
+use super::value;
 use super::{Limits, Record, Refusal, Token, Value};
+
+mod written;
+
+use written::{Written, WrittenBatch, WrittenId, parse, read};
 
 /// May this principal do this, to that, under these circumstances?
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -213,12 +217,6 @@ impl<'de> Deserialize<'de> for EntityDescription {
     }
 }
 
-impl<'de> Deserialize<'de> for Written {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::deserialize(Object(deserializer))
-    }
-}
-
 /// The derived form; under `remote`, serde leaves the trait to us in both directions.
 impl Serialize for EntityReference {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -298,44 +296,6 @@ fn check_value(value: &Value, limits: &Limits) -> Result<(), Refusal> {
     }
 }
 
-fn parse<'de, T: Deserialize<'de>>(json: &'de [u8], limits: &Limits) -> Result<T, Refusal> {
-    if json.is_empty() {
-        return Err(Refusal::malformed("there is no body: send the question in JSON"));
-    }
-    if let Some(depth) = deeper_than(json, limits.depth) {
-        return Err(Refusal::malformed(format!("the JSON nests {depth} deep, more than {}", limits.depth)));
-    }
-    read(json)
-}
-
-fn read<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Result<T, Refusal> {
-    object::read(json).map_err(|error| Refusal::malformed(in_our_words(&error)))
-}
-
-/// Serde repeats the value that it did not expect, and that value can be a token put into the
-/// wrong place.
-fn in_our_words(error: &serde_json::Error) -> String {
-    let text = error
-        .to_string()
-        .replace("unknown field", "unknown member")
-        .replace("missing field", "missing member")
-        .replace("duplicate field", "duplicate member")
-        .replace("invalid type: sequence", "invalid type: an array")
-        .replace("EOF while parsing", "the text ends within");
-    let text = match (text.find("string \""), text.rfind("\", expected")) {
-        (Some(start), Some(end)) => {
-            let (before, after) =
-                (text.get(..start).unwrap_or_default(), text.get(end + 1..).unwrap_or_default());
-            format!("{before}a string{after}")
-        }
-        _ => text,
-    };
-    match text.rsplit_once(" at line ") {
-        Some((what, place)) => format!("{what} (line {})", place.replace(" column ", ", column ")),
-        None => text,
-    }
-}
-
 fn id<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SmolStr, D::Error> {
     match Value::deserialize(deserializer)? {
         Value::String(id) => Ok(id),
@@ -350,52 +310,6 @@ fn some<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
-}
-
-/// A question as it is written, alone or as an item of a batch: the members of both, because
-/// serde cannot refuse unknown members of a flattened struct.
-#[derive(Deserialize)]
-#[serde(remote = "Self", deny_unknown_fields, expecting = "an object with `action` and `resource`")]
-struct Written {
-    #[serde(default, deserialize_with = "some")]
-    token: Option<Token>,
-    #[serde(default, deserialize_with = "some")]
-    id: Option<String>,
-    action: SmolStr,
-    resource: EntityDescription,
-    #[serde(default)]
-    context: Record,
-    #[serde(default)]
-    entities: Vec<EntityDescription>,
-}
-
-/// What is still read of an item that is wrong: its name, so that the answer can carry it.
-#[derive(Deserialize)]
-struct WrittenId {
-    id: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object with `requests`")]
-struct WrittenBatch<T> {
-    #[serde(default, deserialize_with = "some")]
-    token: Option<Token>,
-    requests: Vec<T>,
-    #[serde(default)]
-    context: Record,
-    #[serde(default)]
-    entities: Vec<EntityDescription>,
-}
-
-impl Written {
-    fn into_question(self) -> Question {
-        Question {
-            action: self.action,
-            resource: self.resource,
-            context: self.context,
-            entities: self.entities,
-        }
-    }
 }
 
 #[cfg(test)]

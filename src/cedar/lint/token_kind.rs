@@ -11,8 +11,9 @@ use super::rule::Rule;
 use super::statement::Statement;
 use crate::cedar::Sources;
 use crate::cedar::attribute_source::Source;
+use crate::cedar::mapping::PROFILE_CLAIMS;
 use crate::cedar::parts::Parts;
-use crate::cedar::principal::{PROFILE_CLAIMS, Plan};
+use crate::cedar::principal::Plan;
 use crate::model::{Finding, TokenUse};
 
 /// Claims of ID tokens that access tokens do not have, beside profile claims and `custom:…`.
