@@ -20,8 +20,8 @@ pub(crate) mod tests;
 
 pub(crate) use answer::new_uuid;
 pub use answer::{Answer, BatchAnswer, DecisionId};
-use answer::{Draft, ItemAnswer};
-use batch::{Judged, JudgedItem};
+use answer::{BatchDraft, Draft};
+use batch::Judged;
 use case::Case;
 
 /// What refusals are counted under: what was refused may name an action that the schema does not have.
@@ -154,10 +154,9 @@ impl Decider {
         };
         let decision_id = case.new_id();
         let action = case.action(question);
+        let answer = Draft::new(&evaluation, decision_id, case.revision(), explanation.as_ref())?;
         let pending = self.append(&case.decided(&decision_id, &action, question, &evaluation)?)?;
-        let errors = evaluation.errors.len();
-        let answer = Draft::new(evaluation, decision_id, case.revision(), explanation.as_ref())?;
-        Ok(Ok(Drafted { answer, pending, action, errors }))
+        Ok(Ok(Drafted { answer, pending, action, errors: evaluation.errors.len() }))
     }
 
     async fn answer_batch(
@@ -169,17 +168,22 @@ impl Decider {
         let case = Case::new(self, identity, facts);
         let batch = case.new_id();
         let judged = Judged::of(&case, items, batch).await?;
-        if let Some(refusal) = judged.refused_for_all() {
+        if let Some(refusal) = judged.refused_for_all {
             return Err(case.refused(refusal, None).await);
         }
-        let ids: Vec<_> = judged.items.iter().map(|item| item.decision_id.as_str()).collect();
+        let ids: Vec<_> = judged.ids.iter().map(DecisionId::as_str).collect();
         let mut lines = Lines::with_room_for(ids.len());
         lines.push(&case.head(&batch, &ids)?)?;
         lines.append(&judged.lines);
+        let answer = BatchDraft::new(&judged.answers, case.revision()).map_err(AuditError::from)?;
+        // As that of one question is: see `answer`.
+        drop(case);
         let receipt = self.log.record(&lines).await?;
-        self.count_batch(&judged.items);
-        let answers = judged.items.into_iter().map(ItemAnswer::from).collect();
-        Ok(BatchAnswer::new(answers, Arc::clone(case.revision()), &receipt))
+        for (outcome, action, count) in &judged.counted {
+            self.metrics.count_decisions(outcome.as_str(), action, *count);
+        }
+        self.count_errors(judged.errors);
+        Ok(answer.on_record(&receipt))
     }
 
     /// Appends one line through a buffer of this thread, which is free again before anybody waits.
@@ -192,16 +196,6 @@ impl Decider {
             lines.push(line)?;
             self.log.append(lines)
         })
-    }
-
-    /// Most batches ask the same many times: what comes of neighbours alike is counted at once.
-    fn count_batch(&self, items: &[JudgedItem]) {
-        for alike in items.chunk_by(|left, right| left.counted_under() == right.counted_under()) {
-            if let Some((outcome, action)) = alike.first().map(JudgedItem::counted_under) {
-                self.metrics.count_decisions(outcome.as_str(), action, alike.len());
-            }
-        }
-        self.count_errors(items.iter().flat_map(|item| &item.judged).map(|judged| judged.errors.len()).sum());
     }
 
     fn count_errors(&self, errors: usize) {

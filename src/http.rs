@@ -148,9 +148,8 @@ impl Api {
 }
 
 /// A 200.
-fn json(body: serde_json::Result<Vec<u8>>) -> Result<Response, ApiError> {
-    let body = body.map_err(|error| ApiError::internal(error.to_string()))?;
+fn json(body: Vec<u8>) -> Response {
     let mut response = Response::new(Body::from(body));
     response.headers_mut().insert(CONTENT_TYPE, JSON);
-    Ok(response)
+    response
 }

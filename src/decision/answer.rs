@@ -1,20 +1,18 @@
 //! What a caller gets: decisions that are on record, with the ids that they have there.
 
 use std::fmt;
-use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 use uuid::fmt::Hyphenated;
 use uuid::{NoContext, Uuid};
 
-use super::batch::JudgedItem;
 use crate::audit::Receipt;
 use crate::cedar::explain::Explanation;
-use crate::model::printed::Object;
-use crate::model::{Decision, Evaluation, Now, PolicyError, Reason, Refusal};
+use crate::model::printed::{Object, Objects};
+use crate::model::{Decision, Evaluation, Now, Reason, Refusal};
 
 /// More bytes than a decision takes that one policy determines.
-const USUAL: usize = 384;
+pub(super) const USUAL: usize = 384;
 
 /// A decision that is on record: only a receipt of the decision log makes one.
 #[derive(Debug)]
@@ -32,27 +30,11 @@ pub(super) struct Draft {
 
 /// The decisions of a batch that is on record, in the order asked.
 #[derive(Debug)]
-pub struct BatchAnswer {
-    decisions: Vec<ItemAnswer>,
-    revision: Arc<str>,
-}
+pub struct BatchAnswer(BatchDraft);
 
-/// What came of one item of a batch.
+/// The answer to a batch that nobody may have yet.
 #[derive(Debug)]
-pub(super) struct ItemAnswer {
-    id: Option<String>,
-    judgement: Judgement,
-    error: Option<Refusal>,
-}
-
-#[derive(Debug)]
-struct Judgement {
-    decision: Decision,
-    reason: Reason,
-    policies: Vec<Arc<str>>,
-    errors: Vec<PolicyError>,
-    decision_id: DecisionId,
-}
+pub(super) struct BatchDraft(Vec<u8>);
 
 /// A `UUIDv7` (RFC 9562, section 5.7): the same in the answer, the record and the trace.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -62,21 +44,20 @@ impl Draft {
     /// # Errors
     /// Never for what an explanation can hold.
     pub(super) fn new(
-        evaluation: Evaluation,
+        evaluation: &Evaluation,
         decision_id: DecisionId,
         revision: &str,
         explanation: Option<&Explanation>,
     ) -> serde_json::Result<Self> {
-        let judgement = Judgement::new(evaluation, decision_id);
         let mut json = Vec::with_capacity(USUAL);
         let mut object = Object::begin(&mut json);
-        judgement.write(&mut object)?;
+        write(evaluation, decision_id, &mut object)?;
         object.text("revision", revision)?;
         if let Some(explanation) = explanation {
             object.member("explain", explanation)?;
         }
         object.end();
-        Ok(Self { json, decision: judgement.decision, reason: judgement.reason, decision_id })
+        Ok(Self { json, decision: evaluation.decision, reason: evaluation.reason, decision_id })
     }
 
     /// Now it may go out.
@@ -107,75 +88,70 @@ impl Answer {
     }
 }
 
-impl BatchAnswer {
-    pub(super) fn new(decisions: Vec<ItemAnswer>, revision: Arc<str>, _: &Receipt) -> Self {
-        Self { decisions, revision }
-    }
-
-    /// As the caller gets it: a JSON object.
-    ///
-    /// # Errors
-    /// Never for what a refusal can hold.
-    pub fn json(&self) -> serde_json::Result<Vec<u8>> {
-        let mut bytes = Vec::with_capacity(USUAL * (self.decisions.len() + 1));
-        let mut object = Object::begin(&mut bytes);
-        object.objects("decisions", &self.decisions, ItemAnswer::write)?;
-        object.text("revision", &self.revision)?;
+impl BatchDraft {
+    pub(super) fn new(decisions: &Objects, revision: &str) -> serde_json::Result<Self> {
+        let mut json = Vec::new();
+        let mut object = Object::begin(&mut json);
+        object.written("decisions", decisions);
+        object.text("revision", revision)?;
         object.end();
-        Ok(bytes)
+        Ok(Self(json))
+    }
+
+    /// Now it may go out.
+    pub(super) fn on_record(self, _: &Receipt) -> BatchAnswer {
+        BatchAnswer(self)
     }
 }
 
-impl ItemAnswer {
-    fn write(&self, object: &mut Object<'_>) -> serde_json::Result<()> {
-        if let Some(id) = &self.id {
-            object.text("id", id)?;
+impl BatchAnswer {
+    /// As the caller gets it: a JSON object.
+    pub fn into_json(self) -> Vec<u8> {
+        self.0.0
+    }
+}
+
+/// What stands for an item that was not evaluated.
+const NOT_EVALUATED: Evaluation = Evaluation {
+    decision: Decision::Deny,
+    reason: Reason::NotEvaluated,
+    policies: Vec::new(),
+    errors: Vec::new(),
+};
+
+/// Writes what came of one item of a batch.
+pub(super) fn write_item(
+    id: Option<&str>,
+    decision_id: DecisionId,
+    judged: &Result<Evaluation, Refusal>,
+    object: &mut Object<'_>,
+) -> serde_json::Result<()> {
+    if let Some(id) = id {
+        object.text("id", id)?;
+    }
+    match judged {
+        Ok(evaluation) => write(evaluation, decision_id, object),
+        Err(refusal) => {
+            write(&NOT_EVALUATED, decision_id, object)?;
+            object.member("error", refusal)
         }
-        self.judgement.write(object)?;
-        match &self.error {
-            Some(refusal) => object.member("error", refusal),
-            None => Ok(()),
-        }
     }
 }
 
-impl From<JudgedItem> for ItemAnswer {
-    fn from(item: JudgedItem) -> Self {
-        let (evaluation, error) = match item.judged {
-            Ok(evaluation) => (evaluation, None),
-            Err(refusal) => (not_evaluated(), Some(refusal)),
-        };
-        Self { id: item.id, judgement: Judgement::new(evaluation, item.decision_id), error }
-    }
-}
-
-/// What stands in the place of an evaluation that there was none of.
-fn not_evaluated() -> Evaluation {
-    Evaluation {
-        decision: Decision::Deny,
-        reason: Reason::NotEvaluated,
-        policies: Vec::new(),
-        errors: Vec::new(),
-    }
-}
-
-impl Judgement {
-    fn new(evaluation: Evaluation, decision_id: DecisionId) -> Self {
-        let Evaluation { decision, reason, policies, errors } = evaluation;
-        Self { decision, reason, policies, errors, decision_id }
-    }
-
-    fn write(&self, object: &mut Object<'_>) -> serde_json::Result<()> {
-        object.word("decision", self.decision.as_str());
-        object.word("reason", self.reason.as_str());
-        object.texts("policies", self.policies.iter().map(AsRef::as_ref))?;
-        object.objects("errors", &self.errors, |error, object| {
-            object.text("policy", &error.policy)?;
-            object.word("code", error.code.as_str());
-            Ok(())
-        })?;
-        object.text("decision_id", self.decision_id.as_str())
-    }
+fn write(
+    evaluation: &Evaluation,
+    decision_id: DecisionId,
+    object: &mut Object<'_>,
+) -> serde_json::Result<()> {
+    object.word("decision", evaluation.decision.as_str());
+    object.word("reason", evaluation.reason.as_str());
+    object.texts("policies", evaluation.policies.iter().map(AsRef::as_ref))?;
+    object.objects("errors", &evaluation.errors, |error, object| {
+        object.text("policy", &error.policy)?;
+        object.word("code", error.code.as_str());
+        Ok(())
+    })?;
+    object.text("decision_id", decision_id.as_str())
 }
 
 impl DecisionId {

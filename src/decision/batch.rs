@@ -7,11 +7,13 @@ use std::sync::Arc;
 
 use tokio::task::{JoinSet, yield_now};
 
+use super::answer::{USUAL, write_item};
 use super::case::Case;
 use super::{Decider, DecisionId, NO_ACTION, RequestFacts};
 use crate::audit::{AuditError, Line, Lines, Outcome};
 use crate::cedar::Snapshot;
-use crate::model::{BatchItem, Evaluation, Identity, Now, Question, Refusal, RefusalCode};
+use crate::model::printed::Objects;
+use crate::model::{BatchItem, Identity, Now, Refusal, RefusalCode};
 use crate::workers::Workers;
 
 /// How many items are judged at a time: little enough to let other requests have their turn.
@@ -20,20 +22,19 @@ const CHUNK: usize = 16;
 /// How many items are worth another worker's time: what it costs to wake one is lost among so many.
 const SHARE: usize = 64;
 
-/// Items with what came of them, and their records.
+/// What came of items. The items themselves are not kept.
+#[derive(Debug, Default)]
 pub(super) struct Judged {
-    pub(super) items: Vec<JudgedItem>,
+    /// Nobody may have them yet.
+    pub(super) answers: Objects,
     pub(super) lines: Lines,
-}
-
-/// An item of a batch with what came of it.
-pub(super) struct JudgedItem {
-    pub(super) id: Option<String>,
-    pub(super) decision_id: DecisionId,
-    pub(super) judged: Result<Evaluation, Refusal>,
-    /// The action's full name; empty where the item could not be read.
-    pub(super) action: Arc<str>,
-    question: Option<Question>,
+    pub(super) ids: Vec<DecisionId>,
+    /// What neighbours that are counted alike are counted under, and how many those are.
+    pub(super) counted: Vec<(Outcome, Arc<str>, usize)>,
+    /// Policies that could not be evaluated.
+    pub(super) errors: usize,
+    /// The refusal that goes for every item alike: it lies in the one token.
+    pub(super) refused_for_all: Option<Refusal>,
 }
 
 /// A case of its own for each task: all of one request, under one snapshot.
@@ -94,15 +95,18 @@ impl Judged {
         parts.sort_unstable_by_key(|(place, _)| *place);
         let mut judged = Self::with_room_for(count);
         for (_, part) in parts {
-            let Self { items, lines } = part?;
-            judged.items.extend(items);
-            judged.lines.append(&lines);
+            judged.append(part?);
         }
         Ok(judged)
     }
 
     fn with_room_for(items: usize) -> Self {
-        Self { items: Vec::with_capacity(items), lines: Lines::with_room_for(items) }
+        Self {
+            answers: Objects::with_room_for(items.saturating_mul(USUAL)),
+            lines: Lines::with_room_for(items),
+            ids: Vec::with_capacity(items),
+            ..Self::default()
+        }
     }
 
     async fn part(case: &Case<'_>, items: Vec<BatchItem>, batch: &DecisionId) -> Result<Self, AuditError> {
@@ -111,17 +115,66 @@ impl Judged {
             if number > 0 && number % CHUNK == 0 {
                 yield_now().await;
             }
-            let item = JudgedItem::new(case, item);
-            judged.lines.push(&item.line(case, batch))?;
-            judged.items.push(item);
+            judged.judge(case, item, batch)?;
         }
         Ok(judged)
     }
 
-    /// The refusal that goes for every item alike: it lies in the one token.
-    pub(super) fn refused_for_all(&self) -> Option<Refusal> {
-        let mut refusals = self.items.iter().filter_map(|item| item.judged.as_ref().err());
-        refusals.find(|refusal| refusal.code == RefusalCode::InvalidToken).cloned()
+    /// Judges one item, and writes its answer and its record: a small one, because the head of the batch has what
+    /// all items share.
+    fn judge(&mut self, case: &Case<'_>, item: BatchItem, batch: &DecisionId) -> Result<(), AuditError> {
+        let BatchItem { id, question } = item;
+        let decision_id = case.new_id();
+        let (question, judged) = match question {
+            Ok(question) => {
+                let judged = case.evaluate(&question);
+                (Some(question), judged)
+            }
+            Err(refusal) => (None, Err(refusal)),
+        };
+        let action = question.as_ref().map(|question| case.action(question));
+        let outcome = judged.as_ref().map_or(Outcome::Refused, |evaluation| evaluation.decision.into());
+        let asked = question.as_ref().zip(action.as_deref());
+        self.lines.push(&Line {
+            batch: Some(batch.as_str()),
+            asked: asked.map(|(question, action)| case.asked(action, question)),
+            decided: judged.as_ref().ok().map(Into::into),
+            refused: judged.as_ref().err().map(Into::into),
+            ..Line::new(case.facts.started.wall, decision_id.as_str(), outcome)
+        })?;
+        self.answers.push(|answer| write_item(id.as_deref(), decision_id, &judged, answer))?;
+        self.ids.push(decision_id);
+        match judged {
+            Ok(evaluation) => {
+                self.errors += evaluation.errors.len();
+                self.count(outcome, action.unwrap_or_else(|| Arc::clone(&NO_ACTION)));
+            }
+            Err(refusal) => {
+                self.count(outcome, Arc::clone(&NO_ACTION));
+                if refusal.code == RefusalCode::InvalidToken {
+                    self.refused_for_all.get_or_insert(refusal);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Most batches ask the same many times.
+    fn count(&mut self, outcome: Outcome, action: Arc<str>) {
+        match self.counted.last_mut() {
+            Some((last, on, count)) if *last == outcome && *on == action => *count += 1,
+            _ => self.counted.push((outcome, action, 1)),
+        }
+    }
+
+    /// Adds what came of the items behind these.
+    fn append(&mut self, next: Self) {
+        self.answers.append(&next.answers);
+        self.lines.append(&next.lines);
+        self.ids.extend(next.ids);
+        self.counted.extend(next.counted);
+        self.errors += next.errors;
+        self.refused_for_all = self.refused_for_all.take().or(next.refused_for_all);
     }
 }
 
@@ -139,42 +192,5 @@ impl Shared {
     fn case(&self) -> Case<'_> {
         let facts = RequestFacts { request_id: &self.request_id, started: self.started };
         Case::under(Arc::clone(&self.snapshot).into(), &self.decider, &self.identity, facts)
-    }
-}
-
-impl JudgedItem {
-    /// Judges one item.
-    fn new(case: &Case<'_>, item: BatchItem) -> Self {
-        let decision_id = case.new_id();
-        let BatchItem { id, question } = item;
-        let (question, judged) = match question {
-            Ok(question) => {
-                let judged = case.evaluate(&question);
-                (Some(question), judged)
-            }
-            Err(refusal) => (None, Err(refusal)),
-        };
-        let action = question.as_ref().map(|question| case.action(question));
-        Self { id, decision_id, judged, action: action.unwrap_or_else(|| Arc::from("")), question }
-    }
-
-    fn outcome(&self) -> Outcome {
-        self.judged.as_ref().map_or(Outcome::Refused, |evaluation| evaluation.decision.into())
-    }
-
-    /// The labels that it is counted under.
-    pub(super) fn counted_under(&self) -> (Outcome, &Arc<str>) {
-        (self.outcome(), if self.judged.is_ok() { &self.action } else { &NO_ACTION })
-    }
-
-    /// Its record: small, because the head of its batch has what all items share.
-    fn line<'l>(&'l self, case: &'l Case<'_>, batch: &'l DecisionId) -> Line<'l> {
-        Line {
-            batch: Some(batch.as_str()),
-            asked: self.question.as_ref().map(|question| case.asked(&self.action, question)),
-            decided: self.judged.as_ref().ok().map(Into::into),
-            refused: self.judged.as_ref().err().map(Into::into),
-            ..Line::new(case.facts.started.wall, self.decision_id.as_str(), self.outcome())
-        }
     }
 }

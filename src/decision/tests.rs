@@ -187,7 +187,7 @@ async fn a_batch_is_one_head_and_small_items() {
         .decider
         .answer_batch(&member_of(&["admin"]), batch(&items), case.facts())
         .await
-        .map(|answer| serde_json::from_slice::<Value>(&answer.json().unwrap()).unwrap())
+        .map(|answer| serde_json::from_slice::<Value>(&answer.into_json()).unwrap())
         .unwrap();
     let decisions = answer["decisions"].as_array().unwrap();
     assert_eq!(decisions[0]["id"], "row-1");
@@ -226,7 +226,7 @@ async fn a_batch_lets_others_run_and_is_judged_on_one_snapshot() {
         // Runs when the batch lets go for the first time.
         let _before = case.publisher.publish(snapshot("forbid (principal, action, resource);"));
     });
-    let answer = serde_json::from_slice::<Value>(&answer.unwrap().json().unwrap()).unwrap();
+    let answer = serde_json::from_slice::<Value>(&answer.unwrap().into_json()).unwrap();
     let decisions = answer["decisions"].as_array().unwrap();
     assert!(decisions.iter().all(|item| item["decision"] == "allow"));
     assert_ne!(answer["revision"], case.decider.snapshots.current().revision().as_str().as_ref());
@@ -243,7 +243,7 @@ async fn a_large_batch_is_answered_and_recorded_in_the_order_asked() {
     };
     let items = batch(&Value::Array((0..1_000).map(item).collect()));
     let answer = case.decider.answer_batch(&member_of(&["admin"]), items, case.facts()).await.unwrap();
-    let answer = serde_json::from_slice::<Value>(&answer.json().unwrap()).unwrap();
+    let answer = serde_json::from_slice::<Value>(&answer.into_json()).unwrap();
     let (decisions, records) = (answer["decisions"].as_array().unwrap(), case.records());
     assert_eq!((decisions.len(), records.len()), (1_000, 1_001));
     for (number, decision) in decisions.iter().enumerate() {

@@ -29,5 +29,5 @@ pub(super) async fn authorize(
     } else {
         api.decider.decide(&verified, &question, facts.for_record()).await?
     };
-    json(Ok(answer.into_json()))
+    Ok(json(answer.into_json()))
 }

@@ -25,5 +25,5 @@ pub(super) async fn authorize(
     };
     let Received { verified, question, .. } = receive(api, request, facts, reading).await?;
     let answer = api.decider.decide_batch(&verified, question, facts.for_record()).await?;
-    json(answer.json())
+    Ok(json(answer.into_json()))
 }

@@ -54,7 +54,9 @@ async fn tokens(State(mint): State<Mint>, headers: HeaderMap, body: Bytes) -> Re
         ApiError::new(Problem::MalformedRequest, detail).because(error.to_string())
     })?;
     let token = mint(&user, &groups, token_use).map_err(ApiError::internal)?;
-    json(serde_json::to_vec(&Minted { token }))
+    let minted =
+        serde_json::to_vec(&Minted { token }).map_err(|error| ApiError::internal(error.to_string()))?;
+    Ok(json(minted))
 }
 
 /// A page in a browser on this machine can post here too: through a name of its own that resolves

@@ -26,6 +26,40 @@ pub struct Object<'b> {
 #[derive(Debug, Clone)]
 pub struct Members(Arc<[u8]>);
 
+/// Objects on their way into one array.
+#[derive(Debug, Default)]
+pub struct Objects(Vec<u8>);
+
+impl Objects {
+    /// With room for so many bytes.
+    pub fn with_room_for(bytes: usize) -> Self {
+        Self(Vec::with_capacity(bytes))
+    }
+
+    /// Adds one. What is here after an error is of no use.
+    pub fn push(&mut self, write: impl FnOnce(&mut Object<'_>) -> Result<()>) -> Result<()> {
+        self.next();
+        let mut object = Object::begin(&mut self.0);
+        write(&mut object)?;
+        object.end();
+        Ok(())
+    }
+
+    /// Adds all of others behind these.
+    pub fn append(&mut self, others: &Self) {
+        if !others.0.is_empty() {
+            self.next();
+            self.0.extend_from_slice(&others.0);
+        }
+    }
+
+    fn next(&mut self) {
+        if !self.0.is_empty() {
+            self.0.push(b',');
+        }
+    }
+}
+
 impl Members {
     /// Writes them.
     pub fn of(write: impl FnOnce(&mut Object<'_>) -> Result<()>) -> Result<Self> {
@@ -89,6 +123,14 @@ impl<'b> Object<'b> {
             object.end();
             Ok(())
         })
+    }
+
+    /// An array of objects that were written before.
+    pub fn written(&mut self, name: &'static str, objects: &Objects) {
+        self.name(name);
+        self.bytes.push(b'[');
+        self.bytes.extend_from_slice(&objects.0);
+        self.bytes.push(b']');
     }
 
     /// Ends it.
@@ -209,10 +251,17 @@ mod tests {
         object.members(&members.unwrap());
         object.text("e", "{").unwrap();
         object.objects("f", [1, 2], |number, inner| inner.member("g", &number)).unwrap();
+        let (mut some, mut more) = (Objects::default(), Objects::default());
+        object.written("h", &some);
+        some.push(|inner| inner.text("i", "1")).unwrap();
+        more.push(|inner| inner.text("i", "2")).unwrap();
+        more.append(&Objects::default());
+        some.append(&more);
+        object.written("j", &some);
         object.end();
         assert_eq!(
             std::str::from_utf8(&bytes).unwrap(),
-            r#"{"a":"plain","b":["x","\u202e",""],"c":[],"d":[1,2],"m":"word","n":"\"","e":"{","f":[{"g":1},{"g":2}]}"#
+            r#"{"a":"plain","b":["x","\u202e",""],"c":[],"d":[1,2],"m":"word","n":"\"","e":"{","f":[{"g":1},{"g":2}],"h":[],"j":[{"i":"1"},{"i":"2"}]}"#
         );
     }
 
