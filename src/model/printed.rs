@@ -11,9 +11,6 @@ mod escape;
 
 use escape::Printable;
 
-/// How many bytes of a text are looked at together.
-const PIECE: usize = 16;
-
 /// An object that has begun. The names of its members are ours and need no escaping.
 #[derive(Debug)]
 pub struct Object<'b> {
@@ -212,22 +209,18 @@ fn write_text(bytes: &mut Vec<u8>, text: &str) -> Result<()> {
 
 impl Writing {
     fn of(text: &[u8]) -> Self {
-        let (pieces, rest) = text.as_chunks();
-        let mut last = [b' '; PIECE];
-        last.iter_mut().zip(rest).for_each(|(to, byte)| *to = *byte);
-        let (mut is_printable, mut is_plain) = (true, true);
-        let pieces: &[[u8; PIECE]] = pieces;
-        for piece in pieces.iter().chain([&last]) {
-            // Without a branch, the compiler looks at all bytes of a piece at once.
-            for byte in piece {
-                is_printable &= matches!(byte, b' '..=b'~');
-                is_plain &= !matches!(byte, b'"' | b'\\');
-            }
-        }
-        match (is_printable, is_plain) {
-            (true, true) => Self::Copy,
-            (true, false) => Self::Quote,
-            (false, _) => Self::Spell,
+        const SPECIAL: u8 = 1;
+        const UNPRINTABLE: u8 = 2;
+        // Without a branch, the compiler looks at many bytes at once.
+        let seen = text.iter().fold(0, |seen, byte| {
+            let special = u8::from(matches!(byte, b'"' | b'\\')) * SPECIAL;
+            let unprintable = u8::from(!matches!(byte, b' '..=b'~')) * UNPRINTABLE;
+            seen | special | unprintable
+        });
+        match seen {
+            0 => Self::Copy,
+            SPECIAL => Self::Quote,
+            _ => Self::Spell,
         }
     }
 }

@@ -36,21 +36,19 @@ impl Value {
             Self::Record(_) => "an object",
         }
     }
+
+    /// How many brackets are open within it at most.
+    pub fn depth(&self) -> usize {
+        match self {
+            Self::Bool(_) | Self::Long(_) | Self::String(_) => 0,
+            Self::Set(values) => 1 + values.iter().map(Self::depth).max().unwrap_or_default(),
+            Self::Record(members) => 1 + members.values().map(Self::depth).max().unwrap_or_default(),
+        }
+    }
 }
 
-/// How deep a JSON text nests, where that is deeper than `limit`. Few brackets cannot nest deep, and counting
-/// them is quicker.
-pub fn deeper_than(json: &[u8], limit: usize) -> Option<usize> {
-    // A sum that stands in a byte is one that the compiler takes many bytes at once for.
-    let brackets = json.chunks(u8::MAX.into()).map(|piece| {
-        let opening = piece.iter().map(|byte| u8::from(matches!(byte, b'{' | b'[')));
-        usize::from(opening.sum::<u8>())
-    });
-    (brackets.sum::<usize>() > limit).then(|| nesting(json)).filter(|depth| *depth > limit)
-}
-
-/// How deep the brackets of a JSON text nest. Run before any parser, so that depth is judged
-/// on the text and never on somebody's stack. Brackets inside strings do not count.
+/// How deep the brackets of a JSON text nest: depth is judged on the text and never on somebody's stack.
+/// Brackets inside strings do not count.
 pub fn nesting(json: &[u8]) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0_usize);
     let mut bytes = json.iter();
@@ -218,10 +216,10 @@ mod tests {
     }
 
     #[test]
-    fn brackets_side_by_side_are_not_deep() {
-        let (flat, deep) = ("[]".repeat(1_000), "[".repeat(1_000));
-        assert_eq!(deeper_than(flat.as_bytes(), 32), None);
-        assert_eq!(deeper_than(deep.as_bytes(), 32), Some(1_000));
-        assert_eq!(deeper_than(deep.as_bytes(), 1_000), None);
+    fn a_value_is_as_deep_as_its_text_nests() {
+        for json in ["1", "[]", r#"{"a":[{}],"b":[]}"#, r#"[[],[[{"a":{}}]],"[[[["]"#] {
+            let value: Value = serde_json::from_str(json).unwrap();
+            assert_eq!(value.depth(), nesting(json.as_bytes()), "{json}");
+        }
     }
 }

@@ -39,6 +39,37 @@ fn a_wrong_shape_is_named() {
 }
 
 #[test]
+fn what_nests_deeper_than_it_may_is_refused_wherever_it_stands() {
+    let limits = Limits::default();
+    let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    let entity = |members: &str| format!(r#"{{"type": "T", "id": "i", {members}}}"#);
+    let question = |resource: &str, more: &str| format!(r#"{{"action": "a", "resource": {resource}{more}}}"#);
+    // The brackets around the value, and a text with it.
+    let places: [(usize, &dyn Fn(&str) -> String); 4] = [
+        (3, &|value| question(&entity(&format!(r#""attributes": {{"a": {value}}}"#)), "")),
+        (3, &|value| question(&entity(&format!(r#""tags": {{"a": {value}}}"#)), "")),
+        (2, &|value| question(&entity(r#""parents": []"#), &format!(r#", "context": {{"a": {value}}}"#))),
+        (4, &|value| {
+            let described = entity(&format!(r#""attributes": {{"a": {value}}}"#));
+            question(&entity(r#""parents": []"#), &format!(r#", "entities": [{described}]"#))
+        }),
+    ];
+    for (around, text) in places {
+        let deep = |depth: usize| text(&nested(depth - around));
+        assert!(Body::parse(deep(limits.depth).as_bytes(), &limits).is_ok(), "{}", deep(1 + around));
+        for depth in [limits.depth + 1, 120, 130, 100_000] {
+            let refusal = Body::parse(deep(depth).as_bytes(), &limits).unwrap_err().detail;
+            assert_eq!(refusal, format!("the JSON nests {depth} deep, more than 32"));
+        }
+        let batch = |depth: usize| format!(r#"{{"requests": [{}]}}"#, text(&nested(depth - around - 2)));
+        let items = Batch::parse(batch(limits.depth).as_bytes(), &limits).unwrap().items;
+        assert!(items[0].question.is_ok());
+        let refusal = Batch::parse(batch(limits.depth + 1).as_bytes(), &limits).unwrap_err().detail;
+        assert_eq!(refusal, "the JSON nests 33 deep, more than 32");
+    }
+}
+
+#[test]
 fn a_token_in_the_wrong_place_is_not_repeated() {
     let detail = refused(r#"{"action": "a", "resource": "eyJhbGciOi\"JSUzI1NiJ9"}"#);
     assert!(!detail.contains("eyJ"), "{detail}");

@@ -1,13 +1,16 @@
 //! The one request body as it is written: its members before anything is made of them, and what is wrong with
 //! its form in our words.
 
+use std::iter;
+
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 use smol_str::SmolStr;
 
 use super::{EntityDescription, Question, some};
 use crate::model::object::{self, Object};
-use crate::model::value::deeper_than;
-use crate::model::{Limits, Record, Refusal, Token};
+use crate::model::value::nesting;
+use crate::model::{Limits, Record, Refusal, Token, Value};
 
 /// A question as it is written, alone or as an item of a batch: the members of both, because
 /// serde cannot refuse unknown members of a flattened struct.
@@ -61,15 +64,67 @@ impl<'de> Deserialize<'de> for Written {
     }
 }
 
-/// Reads a text that nests no deeper than it may.
-pub(super) fn parse<'de, T: Deserialize<'de>>(json: &'de [u8], limits: &Limits) -> Result<T, Refusal> {
+/// How many brackets are open at most where no value is: those of a batch, its requests, one of them, its
+/// entities, one of those, its parents, one of those. Around a value there is one less.
+const AROUND: usize = 7;
+
+/// What values can be deep in.
+pub(super) trait Nested {
+    /// How deep the deepest of them is, or more.
+    fn depth(&self) -> usize;
+}
+
+/// Reads a text that nests no deeper than it may. What nests so deep that it could overflow a stack, serde_json
+/// refuses by itself; what is read is looked through for depth sooner than its text.
+pub(super) fn parse<'de, T: Deserialize<'de> + Nested>(
+    json: &'de [u8],
+    limits: &Limits,
+) -> Result<T, Refusal> {
     if json.is_empty() {
         return Err(Refusal::malformed("there is no body: send the question in JSON"));
     }
-    if let Some(depth) = deeper_than(json, limits.depth) {
+    let parsed = read::<T>(json);
+    let is_flat = parsed.as_ref().is_ok_and(|parsed| parsed.depth().saturating_add(AROUND) <= limits.depth);
+    let depth = if is_flat { 0 } else { nesting(json) };
+    if depth > limits.depth {
         return Err(Refusal::malformed(format!("the JSON nests {depth} deep, more than {}", limits.depth)));
     }
-    read(json)
+    parsed
+}
+
+impl Nested for Written {
+    fn depth(&self) -> usize {
+        let described = iter::once(&self.resource).chain(&self.entities).map(Nested::depth);
+        described.max().unwrap_or_default().max(self.context.depth())
+    }
+}
+
+impl<T: Nested> Nested for WrittenBatch<T> {
+    fn depth(&self) -> usize {
+        let items = self.requests.iter().map(Nested::depth);
+        let described = self.entities.iter().map(Nested::depth);
+        items.chain(described).max().unwrap_or_default().max(self.context.depth())
+    }
+}
+
+impl Nested for EntityDescription {
+    fn depth(&self) -> usize {
+        let records = [&self.attributes, &self.tags].into_iter().flatten();
+        records.map(Nested::depth).max().unwrap_or_default()
+    }
+}
+
+impl Nested for Record {
+    fn depth(&self) -> usize {
+        self.values().map(Value::depth).max().unwrap_or_default()
+    }
+}
+
+/// Of a text that has not been read, nothing is known.
+impl Nested for &RawValue {
+    fn depth(&self) -> usize {
+        usize::MAX
+    }
 }
 
 pub(super) fn read<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Result<T, Refusal> {
