@@ -13,8 +13,8 @@ PEERS ?= target/peers
 BENCH ?=
 # What is built beside the program.
 ALSO  ?=
-# What the program was seen to do: the compiler lays it out by that. Plain `cargo build --release` does not, and makes
-# one whose requests take a third longer.
+# What the program was seen to do: the compiler lays it out by that. Plain `cargo build --release` makes the same
+# program, slower. The profile stands in the tree, so that the same sources make the same program.
 PROFILE  = $(CURDIR)/benches/release.profdata
 RELEASE  = RUSTFLAGS="-Cprofile-use=$(PROFILE)" $(CARGO) build --release --locked
 PRACTICE = target/practice

@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 use super::keepalive::KeepAlive;
 use super::listen::Answering;
 use crate::model::Limits;
-use crate::workers::{Place, Workers};
+use crate::workers::{Place, Worker, Workers};
 
 /// HTTP/2's default, 16 KiB, is less than a legal token of a user with a hundred groups.
 const HEADER_LIST: u32 = 64 * 1024;
@@ -62,7 +62,7 @@ pub(super) fn unix(listener: os::unix::net::UnixListener) -> io::Result<UnixList
     UnixListener::from_std(listener)
 }
 
-/// Serves on all workers until `shutdown`, then finishes what runs, for `grace` at most.
+/// Serves on all workers until `shutdown`, then lets what runs finish. What takes longer than `grace` is cut off.
 ///
 /// # Errors
 /// A worker has ended.
@@ -75,28 +75,39 @@ pub(super) async fn serve<L: Shared>(
     grace: Duration,
 ) -> io::Result<()> {
     let serving = Arc::new(Serving::new(service, limits));
-    let graceful = GracefulShutdown::new();
+    // One for each worker: its connections look at it whenever they wake up.
+    let shares: Vec<_> = workers.iter().map(|worker| (worker, GracefulShutdown::new())).collect();
     let mut connections = JoinSet::new();
-    tokio::select! {
-        Err(worker_ended) = share_out(&listener, &serving, workers, &graceful, &mut connections) => {
-            return Err(worker_ended);
-        }
-        () = shutdown => {}
-    }
+    let served = tokio::select! {
+        Err(worker_ended) = share_out(&listener, &serving, &shares, &mut connections) => Err(worker_ended),
+        () = shutdown => Ok(()),
+    };
     // Whoever comes now is refused at once.
     drop(listener);
-    // What takes longer ends with its connection.
-    let _too_long = timeout(grace, graceful.shutdown()).await;
-    connections.shutdown().await;
-    Ok(())
+    for (_, graceful) in shares {
+        tokio::spawn(graceful.shutdown());
+    }
+    served.and(drain(connections, grace).await)
+}
+
+async fn drain(mut connections: JoinSet<()>, grace: Duration) -> io::Result<()> {
+    let mut drained = Ok(());
+    let finish = async {
+        while let Some(ended) = connections.join_next().await {
+            drained = std::mem::replace(&mut drained, Ok(())).and(judge(ended));
+        }
+    };
+    if timeout(grace, finish).await.is_err() {
+        connections.shutdown().await;
+    }
+    drained
 }
 
 /// Accepts for everybody.
 async fn share_out<L: Shared>(
     listener: &L,
     serving: &Arc<Serving<impl Answering>>,
-    workers: &Workers,
-    graceful: &GracefulShutdown,
+    shares: &[(&Worker, GracefulShutdown)],
     connections: &mut JoinSet<()>,
 ) -> io::Result<Infallible> {
     loop {
@@ -109,7 +120,8 @@ async fn share_out<L: Shared>(
         };
         match accepted {
             Ok(moving) => {
-                if let Some(worker) = workers.iter().min_by_key(|worker| worker.connections()) {
+                if let Some((worker, graceful)) = shares.iter().min_by_key(|(worker, _)| worker.connections())
+                {
                     let (serving, place) = (Arc::clone(serving), worker.place());
                     let connection = serving.connection::<L>(moving, place, graceful.watcher());
                     connections.spawn_on(connection, worker.runtime());
@@ -196,14 +208,16 @@ impl Shared for UnixListener {
 
 #[cfg(test)]
 mod tests {
+    use std::future::pending;
+    use std::net::SocketAddr;
     use std::num::NonZero;
 
     use axum::Router;
     use axum::routing::get;
     use hyper_util::service::TowerToHyperService;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::sync::oneshot;
-    use tokio::time::timeout;
+    use tokio::sync::{Notify, oneshot};
+    use tokio::task::JoinHandle;
 
     use super::*;
     use crate::cedar::limits::EVALUATION_STACK;
@@ -211,9 +225,11 @@ mod tests {
     /// How long anything that is awaited may take on a busy machine.
     const PATIENCE: Duration = Duration::from_secs(20);
 
-    /// Asks which thread answers.
-    async fn thread(connection: &mut TcpStream) -> String {
-        connection.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+
+    /// Asks, and reads an answer that ends in `!`.
+    async fn ask(connection: &mut TcpStream) -> String {
+        connection.write_all(REQUEST).await.unwrap();
         let mut read = Vec::new();
         while !read.ends_with(b"!") {
             assert_ne!(connection.read_buf(&mut read).await.unwrap(), 0, "closed after {read:?}");
@@ -221,38 +237,125 @@ mod tests {
         String::from_utf8(read).unwrap().rsplit("\r\n").next().unwrap().to_owned()
     }
 
+    /// A service of three workers, and what stops it.
+    struct Served {
+        address: SocketAddr,
+        stop: oneshot::Sender<()>,
+        serving: JoinHandle<io::Result<()>>,
+    }
+
+    impl Served {
+        async fn of(router: Router, grace: Duration) -> Self {
+            let workers = Workers::start(NonZero::new(3), EVALUATION_STACK).unwrap();
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let (stop, stopped) = oneshot::channel::<()>();
+            let serving = tokio::spawn(async move {
+                let (service, shutdown) = (TowerToHyperService::new(router), async { drop(stopped.await) });
+                serve(listener, service, &Limits::default(), &workers, shutdown, grace).await
+            });
+            Self { address, stop, serving }
+        }
+
+        async fn client(&self) -> TcpStream {
+            TcpStream::connect(self.address).await.unwrap()
+        }
+
+        async fn ends(serving: JoinHandle<io::Result<()>>) {
+            timeout(PATIENCE, serving).await.unwrap().unwrap().unwrap();
+        }
+    }
+
+    async fn is_hung_up_on(mut connection: TcpStream) {
+        let mut read = Vec::new();
+        let _reset = timeout(PATIENCE, connection.read_to_end(&mut read)).await.expect("still open");
+        assert_eq!(read, b"");
+    }
+
     #[tokio::test]
     async fn connections_are_shared_out_evenly_and_each_stays_where_it_is() {
-        let workers = Workers::start(NonZero::new(3), EVALUATION_STACK).unwrap();
         let name = || async { format!("{}!", std::thread::current().name().unwrap_or_default()) };
-        let service = TowerToHyperService::new(Router::new().route("/", get(name)));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (stop, stopped) = oneshot::channel::<()>();
-        let serving = {
-            let workers = workers.clone();
-            let shutdown = async { drop(stopped.await) };
-            tokio::spawn(async move {
-                serve(listener, service, &Limits::default(), &workers, shutdown, Duration::ZERO).await
-            })
-        };
+        let served = Served::of(Router::new().route("/", get(name)), Duration::ZERO).await;
         let mut connections = Vec::new();
         let mut answered_by = Vec::new();
         for _ in 0..6 {
-            let mut connection = TcpStream::connect(address).await.unwrap();
-            answered_by.push(thread(&mut connection).await);
+            let mut connection = served.client().await;
+            answered_by.push(ask(&mut connection).await);
             connections.push(connection);
         }
         for (connection, first) in connections.iter_mut().zip(&answered_by) {
-            assert_eq!(thread(connection).await, *first);
+            assert_eq!(ask(connection).await, *first);
         }
         answered_by.sort_unstable();
         assert_eq!(
             answered_by,
             ["worker 0!", "worker 0!", "worker 1!", "worker 1!", "worker 2!", "worker 2!"]
         );
-        stop.send(()).unwrap();
-        timeout(PATIENCE, serving).await.unwrap().unwrap().unwrap();
-        assert!(TcpStream::connect(address).await.is_err());
+        served.stop.send(()).unwrap();
+        Served::ends(served.serving).await;
+        assert!(TcpStream::connect(served.address).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn what_runs_when_the_service_stops_is_answered_and_what_idles_is_closed() {
+        let (asked, answer) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let slow = {
+            let (asked, answer) = (Arc::clone(&asked), Arc::clone(&answer));
+            async move || {
+                asked.notify_one();
+                answer.notified().await;
+                "done!"
+            }
+        };
+        let served = Served::of(Router::new().route("/", get(slow)), PATIENCE).await;
+        let idle = served.client().await;
+        let mut asking = served.client().await;
+        let answered = tokio::spawn(async move { ask(&mut asking).await });
+        asked.notified().await;
+        served.stop.send(()).unwrap();
+        is_hung_up_on(idle).await;
+        answer.notify_one();
+        assert_eq!(answered.await.unwrap(), "done!");
+        Served::ends(served.serving).await;
+    }
+
+    #[tokio::test]
+    async fn what_takes_longer_than_is_waited_for_is_cut_off() {
+        let asked = Arc::new(Notify::new());
+        let never = {
+            let asked = Arc::clone(&asked);
+            async move || {
+                asked.notify_one();
+                pending::<()>().await;
+            }
+        };
+        let served = Served::of(Router::new().route("/", get(never)), Duration::from_millis(1)).await;
+        let mut asking = served.client().await;
+        asking.write_all(REQUEST).await.unwrap();
+        asked.notified().await;
+        served.stop.send(()).unwrap();
+        Served::ends(served.serving).await;
+        is_hung_up_on(asking).await;
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_panics_ends_alone() {
+        let router = Router::new().route("/", get(async || "well!")).route(
+            "/panic",
+            get(async || {
+                if true {
+                    panic!("one of many")
+                }
+            }),
+        );
+        let served = Served::of(router, Duration::ZERO).await;
+        let (mut well, mut panicking) = (served.client().await, served.client().await);
+        assert_eq!(ask(&mut well).await, "well!");
+        panicking.write_all(b"GET /panic HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        is_hung_up_on(panicking).await;
+        assert_eq!(ask(&mut well).await, "well!");
+        assert_eq!(ask(&mut served.client().await).await, "well!");
+        served.stop.send(()).unwrap();
+        Served::ends(served.serving).await;
     }
 }
