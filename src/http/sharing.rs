@@ -221,6 +221,7 @@ mod tests {
 
     use super::*;
     use crate::cedar::limits::EVALUATION_STACK;
+    use crate::model::Period;
 
     /// How long anything that is awaited may take on a busy machine.
     const PATIENCE: Duration = Duration::from_secs(20);
@@ -239,6 +240,8 @@ mod tests {
 
     /// A service of three workers, and what stops it.
     struct Served {
+        /// They outlive the service, as they do where batches are shared.
+        _workers: Workers,
         address: SocketAddr,
         stop: oneshot::Sender<()>,
         serving: JoinHandle<io::Result<()>>,
@@ -250,11 +253,15 @@ mod tests {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
             let (stop, stopped) = oneshot::channel::<()>();
+            let ours = workers.clone();
             let serving = tokio::spawn(async move {
+                // No connection ends because it is silent.
+                let hour = Period(Duration::from_hours(1));
+                let limits = Limits { headers: hour, idle: hour, ..Limits::default() };
                 let (service, shutdown) = (TowerToHyperService::new(router), async { drop(stopped.await) });
-                serve(listener, service, &Limits::default(), &workers, shutdown, grace).await
+                serve(listener, service, &limits, &ours, shutdown, grace).await
             });
-            Self { address, stop, serving }
+            Self { _workers: workers, address, stop, serving }
         }
 
         async fn client(&self) -> TcpStream {
