@@ -2,7 +2,7 @@
 """The instructions of one decision, against those on record: what a change has made slower shows here, on
 any machine and however busy it is.
 
-    make instructions      (wants valgrind; builds with the release profile)
+    make instructions      (wants valgrind; builds as `make release` does)
     make instructions RECORD=1      writes what it counts into benches/instructions.json
 
 Starting, compiling the policies and ending cost instructions too, so two runs that differ in nothing but the

@@ -1,4 +1,4 @@
-"""What `make release` lets the program do once, so that its second build knows what is done often."""
+"""What `make profile` lets an instrumented program do: the release is laid out by what is done often."""
 
 import subprocess
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from wrk import Question, drive
 
 
 def practice(folder: Path, pool: Pool) -> Iterator[Row]:
-    """Nothing is measured: each kind of request, an edit, the checks and the tests of authors."""
+    """Nothing is measured: decisions of each kind over HTTP/1.1, an edit, the checks and the tests of authors."""
     usual, owners = project(folder / "usual", pool, answering.USUAL), folder / "owners"
     project(owners, pool, answering.USUAL, owners=True)
     unknown = project(folder / "unknown", pool, answering.USUAL, settings=answering.NO_CACHE)
@@ -30,6 +30,7 @@ def practice(folder: Path, pool: Pool) -> Iterator[Row]:
         with Palisade(below) as palisade:
             for question in questions:
                 drive(palisade.port, question, SECONDS)
+            # As a scrape does.
             palisade.metric("palisade_decisions_total")
     for _ in chain(living.edited(folder / "edited", pool), living.tests(folder / "tested", pool)):
         pass

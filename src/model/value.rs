@@ -47,8 +47,7 @@ impl Value {
     }
 }
 
-/// How deep the brackets of a JSON text nest: depth is judged on the text and never on somebody's stack.
-/// Brackets inside strings do not count.
+/// How deep the brackets of a JSON text nest. Brackets inside strings do not count.
 pub fn nesting(json: &[u8]) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0_usize);
     let mut bytes = json.iter();
@@ -208,6 +207,7 @@ mod tests {
         assert_eq!(nesting(b"1"), 0);
         assert_eq!(nesting(br#"{"a":[{}],"b":[]}"#), 3);
         assert_eq!(nesting(br#"{"[[[":"\"[[["}"#), 1);
+        assert_eq!(nesting(br#"{"[[["#), 1);
         for length in 0..20 {
             let name = "[".repeat(length);
             assert_eq!(nesting(format!(r#"{{"{name}\\":[],"{name}\"[":[{{}}]}}"#).as_bytes()), 3, "{length}");

@@ -21,7 +21,7 @@ def binary() -> Path:
     for path in built:
         if path.exists():
             return path
-    raise FileNotFoundError("no palisade binary: `cargo build --release`, or set PALISADE_BIN")
+    raise FileNotFoundError("no palisade binary: `make release`, or set PALISADE_BIN")
 
 
 class Service:

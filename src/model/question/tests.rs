@@ -67,6 +67,25 @@ fn what_nests_deeper_than_it_may_is_refused_wherever_it_stands() {
         let refusal = Batch::parse(batch(limits.depth + 1).as_bytes(), &limits).unwrap_err().detail;
         assert_eq!(refusal, "the JSON nests 33 deep, more than 32");
     }
+    // What all items share.
+    for (around, member) in
+        [(2, r#""context": {"a": V}"#), (4, r#""entities": [{"type": "T", "id": "i", "tags": {"a": V}}]"#)]
+    {
+        let batch =
+            |depth: usize| format!(r#"{{"requests": [], {member}}}"#).replace('V', &nested(depth - around));
+        assert!(Batch::parse(batch(32).as_bytes(), &limits).is_ok(), "{member}");
+        let refusal = Batch::parse(batch(33).as_bytes(), &limits).unwrap_err().detail;
+        assert_eq!(refusal, "the JSON nests 33 deep, more than 32");
+    }
+    // A text can nest without a value that does.
+    let parents = entity(r#""parents": [{"type": "T", "id": "i"}]"#);
+    let batch = format!(
+        r#"{{"requests": [{}]}}"#,
+        question(&entity(r#""parents": []"#), &format!(r#", "entities": [{parents}]"#))
+    );
+    let allowing = |depth| Batch::parse(batch.as_bytes(), &Limits { depth, ..Limits::default() });
+    assert!(allowing(7).is_ok());
+    assert_eq!(allowing(6).unwrap_err().detail, "the JSON nests 7 deep, more than 6");
 }
 
 #[test]
