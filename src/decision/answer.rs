@@ -90,7 +90,7 @@ impl Answer {
 
 impl BatchDraft {
     pub(super) fn new(decisions: &Objects, revision: &str) -> serde_json::Result<Self> {
-        let mut json = Vec::new();
+        let mut json = Vec::with_capacity(decisions.len() + USUAL);
         let mut object = Object::begin(&mut json);
         object.written("decisions", decisions);
         object.text("revision", revision)?;

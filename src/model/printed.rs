@@ -33,6 +33,16 @@ impl Objects {
         Self(Vec::with_capacity(bytes))
     }
 
+    /// How many bytes they have.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Adds one. What is here after an error is of no use.
     pub fn push(&mut self, write: impl FnOnce(&mut Object<'_>) -> Result<()>) -> Result<()> {
         self.next();
@@ -44,14 +54,14 @@ impl Objects {
 
     /// Adds all of others behind these.
     pub fn append(&mut self, others: &Self) {
-        if !others.0.is_empty() {
+        if !others.is_empty() {
             self.next();
             self.0.extend_from_slice(&others.0);
         }
     }
 
     fn next(&mut self) {
-        if !self.0.is_empty() {
+        if !self.is_empty() {
             self.0.push(b',');
         }
     }
