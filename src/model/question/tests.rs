@@ -38,14 +38,16 @@ fn a_wrong_shape_is_named() {
     assert!(refused(&"[".repeat(100_000)).contains("nests 100000 deep"));
 }
 
+/// How many brackets are around a value, and a text with it.
+type Place<'a> = (usize, &'a dyn Fn(&str) -> String);
+
 #[test]
 fn what_nests_deeper_than_it_may_is_refused_wherever_it_stands() {
     let limits = Limits::default();
     let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     let entity = |members: &str| format!(r#"{{"type": "T", "id": "i", {members}}}"#);
     let question = |resource: &str, more: &str| format!(r#"{{"action": "a", "resource": {resource}{more}}}"#);
-    // The brackets around the value, and a text with it.
-    let places: [(usize, &dyn Fn(&str) -> String); 4] = [
+    let places: [Place<'_>; 4] = [
         (3, &|value| question(&entity(&format!(r#""attributes": {{"a": {value}}}"#)), "")),
         (3, &|value| question(&entity(&format!(r#""tags": {{"a": {value}}}"#)), "")),
         (2, &|value| question(&entity(r#""parents": []"#), &format!(r#", "context": {{"a": {value}}}"#))),

@@ -1,5 +1,4 @@
-//! The one request body as it is written: its members before anything is made of them, and what is wrong with
-//! its form in our words.
+//! How a request body is read: its members as they are written, and in our words what is wrong with its form.
 
 use std::iter;
 
@@ -74,7 +73,7 @@ pub(super) trait Nested {
     fn depth(&self) -> usize;
 }
 
-/// Reads a text that nests no deeper than it may. What nests so deep that it could overflow a stack, serde_json
+/// Reads a text that nests no deeper than it may. What nests so deep that it could overflow a stack, `serde_json`
 /// refuses by itself; what is read is looked through for depth sooner than its text.
 pub(super) fn parse<'de, T: Deserialize<'de> + Nested>(
     json: &'de [u8],
