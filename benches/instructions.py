@@ -54,7 +54,10 @@ def main() -> None:
         slower |= ratio > TOLERATED
         print(f"{name:<26} {now:>7} instructions, {on_record[name]:>7} on record: {ratio:.2f}")
     if slower:
-        sys.exit("a decision takes more instructions than it did: mend it, or record it and say why")
+        sys.exit(
+            "a decision takes more instructions than it did: mend it, or record it and say why; "
+            "where dependencies, Rust or much of the code have changed, `make profile` comes first"
+        )
 
 
 if __name__ == "__main__":
