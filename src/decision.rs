@@ -1,6 +1,7 @@
 //! The decider: one snapshot, one evaluation, one record, and only then an answer.
 
 use std::cell::RefCell;
+use std::iter;
 use std::sync::{Arc, LazyLock};
 
 pub use crate::audit::{AuditError, Refused};
@@ -144,7 +145,8 @@ impl Decider {
         question: &Question,
         explain: bool,
     ) -> Result<Result<Drafted, Refusal>, AuditError> {
-        let judged = case.evaluate(question).and_then(|evaluation| {
+        let mut hearing = case.hearing();
+        let judged = case.evaluate(&mut hearing, question).and_then(|evaluation| {
             let explanation = explain.then(|| case.explain(question, &evaluation)).transpose()?;
             Ok((evaluation, explanation))
         });
@@ -153,7 +155,7 @@ impl Decider {
             Err(refusal) => return Ok(Err(refusal)),
         };
         let decision_id = case.new_id();
-        let action = case.action(question);
+        let action = case.action(hearing.as_ref().ok(), question);
         let answer = Draft::new(&evaluation, decision_id, case.revision(), explanation.as_ref())?;
         let pending = self.append(&case.decided(&decision_id, &action, question, &evaluation)?)?;
         Ok(Ok(Drafted { answer, pending, action, errors: evaluation.errors.len() }))
@@ -167,22 +169,25 @@ impl Decider {
     ) -> Result<BatchAnswer, Undecided> {
         let case = Case::new(self, identity, facts);
         let batch = case.new_id();
-        let judged = Judged::of(&case, items, batch).await?;
-        if let Some(refusal) = judged.refused_for_all {
-            return Err(case.refused(refusal, None).await);
+        let parts = Judged::of(&case, items, batch).await?;
+        if let Some(refusal) = parts.iter().find_map(|part| part.refused_for_all.as_ref()) {
+            return Err(case.refused(refusal.clone(), None).await);
         }
-        let ids: Vec<_> = judged.ids.iter().map(DecisionId::as_str).collect();
-        let mut lines = Lines::with_room_for(ids.len());
-        lines.push(&case.head(&batch, &ids)?)?;
-        lines.append(&judged.lines);
-        let answer = BatchDraft::new(&judged.answers, case.revision()).map_err(AuditError::from)?;
+        let ids: Vec<_> = parts.iter().flat_map(|part| &part.ids).map(DecisionId::as_str).collect();
+        let mut head = Lines::default();
+        head.push(&case.head(&batch, &ids)?)?;
+        let answers = parts.iter().map(|part| &part.answers);
+        let answer = BatchDraft::new(answers, case.revision()).map_err(AuditError::from)?;
         // As that of one question is: see `answer`.
         drop(case);
+        let lines: Vec<_> = iter::once(&head).chain(parts.iter().map(|part| &part.lines)).collect();
         let receipt = self.log.record(&lines).await?;
-        for (outcome, action, count) in &judged.counted {
-            self.metrics.count_decisions(outcome.as_str(), action, *count);
+        for part in &parts {
+            for (outcome, action, count) in &part.counted {
+                self.metrics.count_decisions(outcome.as_str(), action, *count);
+            }
+            self.count_errors(part.errors);
         }
-        self.count_errors(judged.errors);
         Ok(answer.on_record(&receipt))
     }
 
@@ -194,7 +199,7 @@ impl Decider {
         LINES.with_borrow_mut(|lines| {
             lines.clear();
             lines.push(line)?;
-            self.log.append(lines)
+            self.log.append(&[lines])
         })
     }
 

@@ -38,12 +38,6 @@ impl Lines {
         Ok(())
     }
 
-    /// Adds all of others behind these.
-    pub fn append(&mut self, others: &Self) {
-        self.bytes.extend_from_slice(&others.bytes);
-        self.count += others.count;
-    }
-
     /// The lines, each with its newline.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes

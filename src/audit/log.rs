@@ -145,13 +145,13 @@ impl Log {
     ///
     /// # Errors
     /// They are not on record, or it is not known whether they are: the answer must be withheld.
-    pub async fn record(&self, lines: &Lines) -> Result<Receipt, AuditError> {
+    pub async fn record(&self, lines: &[&Lines]) -> Result<Receipt, AuditError> {
         self.append(lines)?.settled().await
     }
 
     /// Appends lines in one piece: the first half of [`Self::record`], for callers that want
     /// their buffer back before they wait.
-    pub fn append(&self, lines: &Lines) -> Result<Pending, AuditError> {
+    pub fn append(&self, lines: &[&Lines]) -> Result<Pending, AuditError> {
         let Some(log) = &self.to else { return Ok(Pending(None)) };
         let batch = log.append(lines).inspect_err(|_| {
             log.shared.metrics.audit_refusals.inc();
@@ -231,19 +231,23 @@ impl Drop for Waiting {
 }
 
 impl Handle {
-    fn append(&self, lines: &Lines) -> Result<Arc<Batch>, AuditError> {
+    fn append(&self, lines: &[&Lines]) -> Result<Arc<Batch>, AuditError> {
         let shared = &self.shared;
         let mut queue = shared.lock();
         if queue.stalled && shared.durability != Durability::Queued {
             return Err(AuditError::Stalled);
         }
         // What is larger than the whole queue is bounded by the request that it comes from.
-        if !queue.bytes.is_empty() && queue.bytes.len() + lines.as_bytes().len() > shared.capacity {
+        let size: usize = lines.iter().map(|lines| lines.as_bytes().len()).sum();
+        if !queue.bytes.is_empty() && queue.bytes.len() + size > shared.capacity {
             self.writer.unpark();
             return Err(AuditError::Full);
         }
-        queue.bytes.extend_from_slice(lines.as_bytes());
-        queue.lines += lines.count();
+        queue.bytes.reserve(size);
+        for lines in lines {
+            queue.bytes.extend_from_slice(lines.as_bytes());
+            queue.lines += lines.count();
+        }
         shared.note_queue(&queue);
         Ok(Arc::clone(&queue.batch))
     }

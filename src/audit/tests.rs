@@ -70,7 +70,7 @@ impl Case {
 
 /// Starts a write that a pipe cannot take as a whole, and waits until it hangs.
 async fn hang(case: &Case, log: &Log) -> JoinHandle<Result<Receipt, AuditError>> {
-    let pending = log.append(&line_of("large", &"x".repeat(LARGE))).unwrap();
+    let pending = log.append(&[&line_of("large", &"x".repeat(LARGE))]).unwrap();
     let hanging = tokio::spawn(pending.settled());
     while case.metrics.audit_queue.get() > 0 {
         yield_now().await;
@@ -109,7 +109,7 @@ async fn a_receipt_means_that_the_line_is_in_the_file() {
     for durability in [Durability::Written, Durability::Synced] {
         let case = Case::new(durability);
         let log = case.open();
-        log.record(&line("1")).await.unwrap();
+        log.record(&[&line("1")]).await.unwrap();
         assert_eq!(case.text(), as_text(&line("1")));
         assert_eq!(case.path().metadata().unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(case.metrics.audit_lines.get(), 1);
@@ -127,7 +127,7 @@ async fn ten_thousand_records_at_once_are_whole_lines_and_all_there() {
             tokio::spawn(async move {
                 for number in 0..100 {
                     let id = format!("<{task}-{number}>");
-                    log.record(&line(&id)).await.unwrap();
+                    log.record(&[&line(&id)]).await.unwrap();
                     if number == 50 {
                         assert!(std::fs::read_to_string(&path).unwrap().contains(&id));
                     }
@@ -156,13 +156,13 @@ async fn a_full_disk_refuses_every_record_and_a_freed_one_takes_them_again() {
     symlink("/dev/full", case.path()).unwrap();
     let log = case.open();
     for _ in 0..3 {
-        let error = log.record(&line("1")).await.unwrap_err();
+        let error = log.record(&[&line("1")]).await.unwrap_err();
         assert!(matches!(&error, AuditError::Failed(why) if why.contains("No space left")), "{error}");
     }
     assert_eq!(case.metrics.audit_refusals.get(), 3);
     std::fs::remove_file(case.path()).unwrap();
     log.reopen();
-    log.record(&line("2")).await.unwrap();
+    log.record(&[&line("2")]).await.unwrap();
     assert_eq!(case.text(), as_text(&line("2")));
 }
 
@@ -171,11 +171,11 @@ async fn what_was_promised_but_could_not_be_written_is_written_later() {
     let case = Case::new(Durability::Queued);
     symlink("/dev/full", case.path()).unwrap();
     let log = case.open();
-    log.record(&line("1")).await.unwrap();
+    log.record(&[&line("1")]).await.unwrap();
     assert!(matches!(log.flush(PATIENCE).await, Err(AuditError::Failed(_))));
     std::fs::remove_file(case.path()).unwrap();
     log.reopen();
-    log.record(&line("2")).await.unwrap();
+    log.record(&[&line("2")]).await.unwrap();
     log.flush(PATIENCE).await.unwrap();
     assert_eq!(case.text(), format!("{}{}", as_text(&line("1")), as_text(&line("2"))));
     assert_eq!(case.metrics.audit_lines.get(), 2);
@@ -187,9 +187,9 @@ async fn a_pipe_that_nobody_reads_refuses_all_who_wait_and_recovers_when_it_is_r
     let mut reader = case.pipe();
     let log = case.open();
     let hanging = hang(&case, &log).await;
-    assert_eq!(log.record(&line("behind it")).await.unwrap_err(), AuditError::Stalled);
+    assert_eq!(log.record(&[&line("behind it")]).await.unwrap_err(), AuditError::Stalled);
     assert_eq!(hanging.await.unwrap().unwrap_err(), AuditError::Stalled);
-    assert_eq!(log.append(&line("too late")).unwrap_err(), AuditError::Stalled, "without waiting");
+    assert_eq!(log.append(&[&line("too late")]).unwrap_err(), AuditError::Stalled, "without waiting");
     assert_eq!(case.metrics.audit_stalls.get(), 1);
     assert_eq!(case.metrics.audit_refusals.get(), 3);
 
@@ -202,7 +202,7 @@ async fn a_pipe_that_nobody_reads_refuses_all_who_wait_and_recovers_when_it_is_r
         text
     });
     tokio::time::timeout(PATIENCE, async {
-        while log.record(&line("recovered")).await.is_err() {
+        while log.record(&[&line("recovered")]).await.is_err() {
             yield_now().await;
         }
     })
@@ -228,7 +228,7 @@ async fn a_line_that_broke_off_is_ended_before_the_next() {
     assert!(matches!(hanging.await.unwrap().unwrap_err(), AuditError::Failed(_)));
     let mut reader = case.reader();
     assert!(read(&mut reader, torn).ends_with('x'));
-    log.record(&line("next")).await.unwrap();
+    log.record(&[&line("next")]).await.unwrap();
     let next = format!("\n{}", as_text(&line("next")));
     assert_eq!(read(&mut reader, next.len()), next);
 }
@@ -237,9 +237,9 @@ async fn a_line_that_broke_off_is_ended_before_the_next() {
 async fn a_file_that_ends_within_a_line_is_continued_on_the_next() {
     let case = Case::new(Durability::Written);
     std::fs::write(case.path(), "{\"torn").unwrap();
-    case.open().record(&line("1")).await.unwrap();
+    case.open().record(&[&line("1")]).await.unwrap();
     assert_eq!(case.text(), format!("{{\"torn\n{}", as_text(&line("1"))));
-    case.open().record(&line("2")).await.unwrap();
+    case.open().record(&[&line("2")]).await.unwrap();
     assert!(!case.text().contains("\n\n"), "a whole line needs no other end");
 }
 
@@ -247,11 +247,11 @@ async fn a_file_that_ends_within_a_line_is_continued_on_the_next() {
 async fn a_file_that_is_moved_away_is_followed_by_a_new_one() {
     let case = Case::new(Durability::Written);
     let log = case.open();
-    log.record(&line("1")).await.unwrap();
+    log.record(&[&line("1")]).await.unwrap();
     std::fs::rename(case.path(), case.aside()).unwrap();
-    log.record(&line("2")).await.unwrap();
+    log.record(&[&line("2")]).await.unwrap();
     log.reopen();
-    log.record(&line("3")).await.unwrap();
+    log.record(&[&line("3")]).await.unwrap();
     assert_eq!(std::fs::read_to_string(case.aside()).unwrap().lines().count(), 2);
     assert_eq!(case.text(), as_text(&line("3")));
 }
@@ -263,7 +263,7 @@ async fn a_record_whose_request_went_away_is_written_all_the_same() {
     // Again and again, so that the writer is found asleep; neither a later record nor `flush`,
     // which would wake it too, follows before the line is there.
     for round in 1..=100 {
-        drop(log.append(&line("left behind")).unwrap());
+        drop(log.append(&[&line("left behind")]).unwrap());
         tokio::time::timeout(PATIENCE, async {
             while case.metrics.audit_lines.get() < round {
                 yield_now().await;
@@ -291,7 +291,7 @@ async fn lines_keep_their_order_whoever_writes_them() {
     });
     let mut waiting = Vec::new();
     for number in 0..count {
-        waiting.push(tokio::spawn(log.append(&line(&number.to_string())).unwrap().settled()));
+        waiting.push(tokio::spawn(log.append(&[&line(&number.to_string())]).unwrap().settled()));
         if number % 10 == 0 {
             yield_now().await;
         }
@@ -309,8 +309,8 @@ async fn what_waits_is_bounded() {
     let _reader = case.pipe();
     let log = case.open();
     let hanging = hang(&case, &log).await;
-    let _waiting: Vec<_> = std::iter::from_fn(|| log.append(&line("waits")).ok()).take(1_000).collect();
-    assert_eq!(log.append(&line("one more")).unwrap_err(), AuditError::Full);
+    let _waiting: Vec<_> = std::iter::from_fn(|| log.append(&[&line("waits")]).ok()).take(1_000).collect();
+    assert_eq!(log.append(&[&line("one more")]).unwrap_err(), AuditError::Full);
     assert_eq!(hanging.await.unwrap().unwrap_err(), AuditError::Stalled);
 }
 
@@ -330,6 +330,6 @@ fn a_pipe_cannot_be_synchronised_and_a_missing_folder_is_named() {
 async fn a_log_that_is_off_gives_receipts_for_nothing() {
     let mut case = Case::new(Durability::Written);
     case.config.sink = Sink::Off;
-    case.open().record(&line("1")).await.unwrap();
+    case.open().record(&[&line("1")]).await.unwrap();
     assert!(!case.path().exists());
 }

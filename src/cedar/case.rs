@@ -12,13 +12,11 @@ use super::ancestry::{ancestors, first_too_deep};
 use super::check::{At, Checker, Form};
 use super::index::Filed;
 use super::principal::Principal;
-use super::schema::{Action, EntityType, Extension, Type};
+use super::schema::{Action, EntityType};
 use super::scope::Standing;
+use super::setting::Setting;
 use super::typed::{Members, expressions};
 use crate::model::{EntityDescription, EntityReference, Question, Record, Refusal, RefusalCode};
-
-/// Members of the context that only the server fills in.
-pub(super) const SERVER_CONTEXT: [&str; 3] = ["now", "token", "caller"];
 
 /// A question that may be asked. Nothing is left that could be refused, whichever policies there are.
 #[derive(Debug)]
@@ -26,16 +24,14 @@ pub(super) struct Case<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) principal: &'a Principal,
     pub(super) action: &'a Arc<Action>,
+    pub(super) setting: &'a Setting<'a>,
     pub(super) resource: EntityUid,
-    pub(super) context: Members<'a>,
     /// What the body says of the resource.
     of_resource: Option<Described<'a>>,
     /// What it says of others.
     further: HashMap<EntityUid, Described<'a>>,
-    /// The entities that the body names, repeats included.
+    /// The entities that the descriptions name, repeats included.
     mentioned: Vec<EntityUid>,
-    /// Those of them that the context names.
-    in_context: Range<usize>,
 }
 
 /// What the body says of one entity.
@@ -43,7 +39,7 @@ pub(super) struct Case<'a> {
 struct Described<'a> {
     attributes: Members<'a>,
     tags: Members<'a>,
-    /// Those of the entities that the body names which this names.
+    /// Those of the entities that the descriptions name which this names.
     mentions: Range<usize>,
     /// The last of those.
     parents: Range<usize>,
@@ -58,17 +54,12 @@ struct Intake<'a> {
 }
 
 impl<'a> Case<'a> {
-    /// Judges the question under the schema.
-    pub(super) fn judge(
-        snapshot: &'a Snapshot,
-        principal: &'a Principal,
-        question: &'a Question,
-    ) -> Result<Self, Refusal> {
-        let action = snapshot.schema.action(&question.action)?;
+    /// Judges the rest of a question under the schema; the setting is its own.
+    pub(super) fn judge(setting: &'a Setting<'a>, question: &'a Question) -> Result<Self, Refusal> {
+        let Setting { snapshot, principal, action, .. } = setting;
         let resource_type = snapshot.schema.entity_type(&question.resource.type_name)?;
         let resource = resource_type.entity(&question.resource.id)?;
-        check_resource(action, resource_type)?;
-        check_principal(action, principal)?;
+        action.check_resource(resource_type)?;
 
         let checker = Checker::new(&snapshot.schema, Form::Plain);
         let mut intake = Intake { snapshot, principal, checker };
@@ -82,21 +73,8 @@ impl<'a> Case<'a> {
             }
             further.insert(uid, described);
         }
-        let before_context = intake.checker.mentioned.len();
-        let context = intake.context(question, action)?;
         let mentioned = intake.checker.mentioned;
-        let in_context = before_context..mentioned.len();
-        let case = Self {
-            snapshot,
-            principal,
-            action,
-            resource,
-            context,
-            of_resource,
-            further,
-            mentioned,
-            in_context,
-        };
+        let case = Self { snapshot, principal, action, setting, resource, of_resource, further, mentioned };
         case.check_ancestry()?;
         Ok(case)
     }
@@ -153,11 +131,6 @@ impl<'a> Case<'a> {
             Some(described) => self.named(&described.mentions),
             None => self.snapshot.store.references(uid),
         }
-    }
-
-    /// The entities that the context names.
-    pub(super) fn mentioned_by_context(&self) -> &[EntityUid] {
-        self.named(&self.in_context)
     }
 
     /// What an entity stands in by itself, whoever says so: the token, the body or the store.
@@ -305,59 +278,4 @@ impl<'a> Intake<'a> {
         let end = self.checker.mentioned.len();
         Ok(Described { attributes, tags, mentions: before..end, parents: before_parents..end })
     }
-
-    fn context(&mut self, question: &'a Question, action: &Action) -> Result<Members<'a>, Refusal> {
-        if let Some(name) = question.context.keys().find(|name| SERVER_CONTEXT.contains(name)) {
-            return Err(Refusal::malformed(format!("`context.{name}` is filled in by the server")));
-        }
-        let supplied = |name: &str| name == "now" && wants_now(action);
-        self.checker.record(&question.context, &action.context, At::Root("context"), supplied)
-    }
-}
-
-/// Whether the context of an action has the time of the request.
-pub(super) fn wants_now(action: &Action) -> bool {
-    action.context.0.get("now").is_some_and(|now| now.ty == Type::Extension(Extension::Datetime))
-}
-
-/// Whether an action applies to resources of this type.
-pub(super) fn check_resource(action: &Action, resource: &EntityType) -> Result<(), Refusal> {
-    if action.resources.contains(&resource.name) {
-        return Ok(());
-    }
-    Err(Refusal::mismatch(format!(
-        "`{}` does not apply to resources of type `{}`, but to {}",
-        action.name,
-        resource.name,
-        list(action.resources.iter())
-    )))
-}
-
-fn check_principal(action: &Action, principal: &Principal) -> Result<(), Refusal> {
-    if action.principals.contains(principal.uid.type_name()) {
-        return Ok(());
-    }
-    Err(Refusal::mismatch(format!(
-        "`{}` does not apply to principals of type `{}`, but to {}",
-        action.name,
-        principal.uid.type_name(),
-        list(action.principals.iter())
-    )))
-}
-
-fn list(names: impl Iterator<Item = impl ToString>) -> String {
-    let mut names: Vec<_> = names.map(|name| format!("`{}`", name.to_string())).collect();
-    names.sort();
-    if names.is_empty() { "nothing: it is a group of actions".to_owned() } else { names.join(", ") }
-}
-
-/// What is wrong with the way an action declares a context member that the server fills in.
-pub(super) fn reserved_context(action: &Action) -> Option<String> {
-    let now = action.context.0.get("now")?;
-    (now.ty != Type::Extension(Extension::Datetime)).then(|| {
-        format!(
-            "`{}` declares `context.now`, which the server fills in, with another type than datetime",
-            action.name
-        )
-    })
 }

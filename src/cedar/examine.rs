@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::case::Case;
 use super::index::Filed;
+use super::setting::Setting;
 use super::{Given, Snapshot};
 use crate::model::{Evaluation, Identity, Question, Refusal, Timestamp};
 
@@ -28,7 +29,8 @@ impl Snapshot {
         now: Timestamp,
     ) -> Result<Examined, Refusal> {
         let principal = self.principal(identity)?;
-        let case = Case::judge(self, &principal, question)?;
+        let setting = Setting::of(self, &principal, question)?;
+        let case = Case::judge(&setting, question)?;
         Ok(Examined { in_scope: ids(case.admitting()), evaluation: self.decide(&case, now)? })
     }
 

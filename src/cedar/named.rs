@@ -6,11 +6,11 @@ use std::sync::Arc;
 use cedar_policy::{EntityTypeName, EntityUid};
 
 use super::Snapshot;
-use super::case::{SERVER_CONTEXT, check_resource};
 use super::policies::PolicyInfo;
 use super::schema::{Action, EntityType, Type};
 use super::scope::Constraint;
 use super::scope_parts::standing;
+use super::setting::SERVER_CONTEXT;
 use crate::model::Refusal;
 
 /// What a question about an action lacks where it names its resource and describes nothing of it.
@@ -40,7 +40,7 @@ impl Snapshot {
     pub fn lacking(&self, action: &str, resource_type: &str, id: Option<&str>) -> Result<Lacking, Refusal> {
         let action = self.schema.action(action)?;
         let resource = self.schema.entity_type(resource_type)?;
-        check_resource(action, resource)?;
+        action.check_resource(resource)?;
         if let Some(id) = id
             && self.store.contains(&resource.entity(id)?)
         {

@@ -223,7 +223,8 @@ proptest! {
             };
             let scene = |entities: &Value| {
                 let body = body(&resource, &json!({"count": 1}), entities);
-                let case = super::case::Case::judge(snapshot, &principal, &body.question).ok()?;
+                let setting = super::setting::Setting::of(snapshot, &principal, &body.question).ok()?;
+                let case = super::case::Case::judge(&setting, &body.question).ok()?;
                 Some(case.whole_scene(Timestamp::from_millis(0)).unwrap())
             };
             let alone = scene(&json!([])).unwrap();

@@ -20,7 +20,7 @@ use super::snapshot::Principals;
 use super::sources::Digest;
 use super::verification::Verification;
 use super::workers::on_several;
-use super::{Snapshot, Source, Sources, case, depth, findings, limits, resolved};
+use super::{Snapshot, Source, Sources, depth, findings, limits, resolved};
 use crate::model::{Finding, Limits};
 
 /// What a snapshot is made from.
@@ -256,7 +256,7 @@ fn read_schema(sources: &[Source], namespace: &str) -> Result<(cedar_policy::Sch
 
 /// Members of the context that are the server's, declared so that nobody can ever give them.
 fn reserved_context(schema: &Schema, sources: &[Source]) -> Option<Finding> {
-    let message = schema.actions().find_map(|action| case::reserved_context(action))?;
+    let message = schema.actions().find_map(|action| action.reserved_context())?;
     let path = sources.first().map(|source| &source.path)?;
     Some(
         Finding::warning(path, Rule::ReservedContext.id(), message)

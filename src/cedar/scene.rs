@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use cedar_policy::{Context, Entities, Entity, EntityUid, Request, RestrictedExpression};
 
-use super::case::{Case, wants_now};
+use super::case::Case;
 use super::clauses::{EVERYTHING, Looks};
 use super::extension;
 use super::index::Guard;
@@ -70,8 +70,8 @@ impl Case<'_> {
 
     /// The context with the time of the request, where the schema declares it.
     fn context_at(&self, now: Timestamp) -> Result<Context, Refusal> {
-        let mut given = expressions(&self.context).map_err(Refusal::mismatch)?;
-        if wants_now(self.action) {
+        let mut given = expressions(&self.setting.context).map_err(Refusal::mismatch)?;
+        if self.action.wants_now() {
             given.push(("now".to_owned(), self.snapshot.last_now.at(now)));
         }
         Context::from_pairs(given).map_err(|error| Refusal::mismatch(error.to_string()))
@@ -132,7 +132,7 @@ impl<'a> Walk<'a> {
         at.extend(looks.resource.then_some(&case.resource));
         at.extend(looks.action.then_some(&case.action.uid));
         if looks.context {
-            at.extend(case.mentioned_by_context());
+            at.extend(&case.setting.in_context);
         }
         for left in (0..steps).rev() {
             for uid in at.drain(..) {

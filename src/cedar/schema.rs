@@ -186,6 +186,45 @@ impl Schema {
     }
 }
 
+impl Action {
+    /// Whether it applies to resources of this type.
+    pub(super) fn check_resource(&self, resource: &EntityType) -> Result<(), Refusal> {
+        self.check("resources", &resource.name, &self.resources)
+    }
+
+    /// Whether it applies to principals of this type.
+    pub(super) fn check_principal(&self, principal: &EntityTypeName) -> Result<(), Refusal> {
+        self.check("principals", principal, &self.principals)
+    }
+
+    /// Whether its context has the time of the request.
+    pub(super) fn wants_now(&self) -> bool {
+        self.context.0.get("now").is_some_and(|now| now.ty == Type::Extension(Extension::Datetime))
+    }
+
+    /// What is wrong with the way it declares a context member that the server fills in.
+    pub(super) fn reserved_context(&self) -> Option<String> {
+        (self.context.0.contains_key("now") && !self.wants_now()).then(|| {
+            format!(
+                "`{}` declares `context.now`, which the server fills in, with another type than datetime",
+                self.name
+            )
+        })
+    }
+
+    fn check(&self, what: &str, name: &EntityTypeName, those: &[EntityTypeName]) -> Result<(), Refusal> {
+        if those.contains(name) {
+            return Ok(());
+        }
+        let mut names: Vec<_> = those.iter().map(|name| format!("`{name}`")).collect();
+        names.sort();
+        let names =
+            if names.is_empty() { "nothing: it is a group of actions".to_owned() } else { names.join(", ") };
+        let detail = format!("`{}` does not apply to {what} of type `{name}`, but to {names}", self.name);
+        Err(Refusal::mismatch(detail))
+    }
+}
+
 impl EntityType {
     /// The entity of this type with this id, as policies write it.
     pub(super) fn name_of(&self, id: &str) -> Result<String, Refusal> {

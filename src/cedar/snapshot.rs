@@ -10,12 +10,14 @@ use super::case::Case;
 use super::entities::Store;
 use super::explain::hints::{self, Hint};
 use super::explain::{self, Circumstances, Explanation};
+use super::hearing::Hearing;
 use super::index::{Filed, Guard, Index};
 use super::outline::Outline;
 use super::policies::PolicyInfo;
 use super::principal::{Plans, Principal};
 use super::scene::{LastNow, Needs, Scene};
 use super::schema::Schema;
+use super::setting::Setting;
 use super::verdict::Verdict;
 use super::verification::Verification;
 use super::{ForbidErrors, Revision};
@@ -94,20 +96,7 @@ impl Snapshot {
         question: &Question,
         now: Timestamp,
     ) -> Result<Evaluation, Refusal> {
-        self.evaluate_for(&*self.principal(identity)?, question, now)
-    }
-
-    /// The same about an identity whose principal has been made, under this snapshot.
-    ///
-    /// # Errors
-    /// The question cannot be asked under this schema.
-    pub fn evaluate_for(
-        &self,
-        principal: &Principal,
-        question: &Question,
-        now: Timestamp,
-    ) -> Result<Evaluation, Refusal> {
-        self.decide(&Case::judge(self, principal, question)?, now)
+        Hearing::new(self, &*self.principal(identity)?, now).evaluate(question)
     }
 
     /// How often the index and the full set of policies came to different evaluations since this was
@@ -129,7 +118,8 @@ impl Snapshot {
         evaluation: &Evaluation,
     ) -> Result<Explanation, Refusal> {
         let principal = self.principal(identity)?;
-        let case = Case::judge(self, &principal, question)?;
+        let setting = Setting::of(self, &principal, question)?;
+        let case = Case::judge(&setting, question)?;
         let scene = case.whole_scene(now)?;
         let around = Circumstances { snapshot: self, identity, principal: &principal, case: &case, scene };
         Ok(explain::explanation(&around, evaluation))

@@ -12,6 +12,7 @@ use super::outline::{Outline, Outlined};
 use super::scene::Scene;
 use super::scope::Standing;
 use super::scope_parts::standing;
+use super::setting::Setting;
 use super::{Given, Snapshot};
 use crate::model::{Finding, Identity, Place, Question, Refusal, Timestamp};
 
@@ -114,7 +115,8 @@ impl<'a> Tracer<'a> {
     /// What [`Snapshot::evaluate`] would refuse.
     pub fn trace(&self, identity: &Identity, question: &Question, now: Timestamp) -> Result<Trace, Refusal> {
         let principal = self.snapshot.principal(identity)?;
-        let case = Case::judge(self.snapshot, &principal, question)?;
+        let setting = Setting::of(self.snapshot, &principal, question)?;
+        let case = Case::judge(&setting, question)?;
         let standings = (case.principal(), case.resource());
         let policies = self.traced(&case.action.uid, &standings.0, &standings.1, || case.whole_scene(now))?;
         let resource_type = self.snapshot.schema.entity_type(&question.resource.type_name)?.name.to_string();

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Snapshot;
-use super::case::SERVER_CONTEXT;
 use super::lexer::unescape;
 use super::schema::Action;
+use super::setting::SERVER_CONTEXT;
 use crate::model::{Identity, Place, Refusal};
 
 /// An action by its two names.

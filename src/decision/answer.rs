@@ -89,8 +89,13 @@ impl Answer {
 }
 
 impl BatchDraft {
-    pub(super) fn new(decisions: &Objects, revision: &str) -> serde_json::Result<Self> {
-        let mut json = Vec::with_capacity(decisions.len() + USUAL);
+    /// The decisions may come in several pieces.
+    pub(super) fn new<'d>(
+        decisions: impl Iterator<Item = &'d Objects> + Clone,
+        revision: &str,
+    ) -> serde_json::Result<Self> {
+        let size: usize = decisions.clone().map(Objects::len).sum();
+        let mut json = Vec::with_capacity(size + USUAL);
         let mut object = Object::begin(&mut json);
         object.written("decisions", decisions);
         object.text("revision", revision)?;

@@ -11,7 +11,7 @@ use super::answer::{USUAL, write_item};
 use super::case::Case;
 use super::{Decider, DecisionId, NO_ACTION, RequestFacts};
 use crate::audit::{AuditError, Line, Lines, Outcome};
-use crate::cedar::Snapshot;
+use crate::cedar::{Hearing, Snapshot};
 use crate::model::printed::Objects;
 use crate::model::{BatchItem, Identity, Now, Refusal, RefusalCode};
 use crate::workers::Workers;
@@ -22,7 +22,7 @@ const CHUNK: usize = 16;
 /// How many items are worth another worker's time: what it costs to wake one is lost among so many.
 const SHARE: usize = 64;
 
-/// What came of items. The items themselves are not kept.
+/// What came of some items of a batch, one behind the other.
 #[derive(Debug, Default)]
 pub(super) struct Judged {
     /// Nobody may have them yet.
@@ -47,16 +47,17 @@ struct Shared {
 }
 
 impl Judged {
-    /// Judges the items of a batch. A panic in one of them is the batch's.
+    /// Judges the items of a batch, and returns what came of them in parts, in their order. A panic in one
+    /// of them is the batch's.
     pub(super) async fn of(
         case: &Case<'_>,
         items: Vec<BatchItem>,
         batch: DecisionId,
-    ) -> Result<Self, AuditError> {
+    ) -> Result<Vec<Self>, AuditError> {
         let workers = case.decider.workers.as_ref().filter(|_| items.len() >= 2 * SHARE);
         match workers {
             Some(workers) => Self::by_several(workers, case, items, batch).await,
-            None => Self::part(case, items, &batch).await,
+            None => Ok(vec![Self::part(case, &items, &batch).await?]),
         }
     }
 
@@ -66,10 +67,9 @@ impl Judged {
         case: &Case<'_>,
         items: Vec<BatchItem>,
         batch: DecisionId,
-    ) -> Result<Self, AuditError> {
+    ) -> Result<Vec<Self>, AuditError> {
         let shared = Arc::new(Shared::of(case));
-        let count = items.len();
-        let size = count.div_ceil(workers.iter().len()).max(SHARE);
+        let size = items.len().div_ceil(workers.iter().len()).max(SHARE);
         let mut tasks = JoinSet::new();
         let mut items = items.into_iter();
         for (place, worker) in workers.iter().enumerate() {
@@ -78,7 +78,7 @@ impl Judged {
                 break;
             }
             let shared = Arc::clone(&shared);
-            let judge = async move { (place, Self::part(&shared.case(), part, &batch).await) };
+            let judge = async move { (place, Self::part(&shared.case(), &part, &batch).await) };
             tasks.spawn_on(judge, worker.runtime());
         }
         let mut parts = Vec::with_capacity(tasks.len());
@@ -93,11 +93,7 @@ impl Judged {
             }
         }
         parts.sort_unstable_by_key(|(place, _)| *place);
-        let mut judged = Self::with_room_for(count);
-        for (_, part) in parts {
-            judged.append(part?);
-        }
-        Ok(judged)
+        parts.into_iter().map(|(_, part)| part).collect()
     }
 
     fn with_room_for(items: usize) -> Self {
@@ -109,32 +105,38 @@ impl Judged {
         }
     }
 
-    async fn part(case: &Case<'_>, items: Vec<BatchItem>, batch: &DecisionId) -> Result<Self, AuditError> {
+    async fn part(case: &Case<'_>, items: &[BatchItem], batch: &DecisionId) -> Result<Self, AuditError> {
         let mut judged = Self::with_room_for(items.len());
-        for (number, item) in items.into_iter().enumerate() {
-            if number > 0 && number % CHUNK == 0 {
+        let mut hearing = case.hearing();
+        for (number, chunk) in items.chunks(CHUNK).enumerate() {
+            if number > 0 {
                 yield_now().await;
             }
-            judged.judge(case, item, batch)?;
+            for item in chunk {
+                judged.judge(case, &mut hearing, item, batch)?;
+            }
         }
         Ok(judged)
     }
 
     /// Judges one item, and writes its answer and its record: a small one, because the head of the batch has what
     /// all items share.
-    fn judge(&mut self, case: &Case<'_>, item: BatchItem, batch: &DecisionId) -> Result<(), AuditError> {
-        let BatchItem { id, question } = item;
+    fn judge<'i>(
+        &mut self,
+        case: &Case<'_>,
+        hearing: &mut Result<Hearing<'i>, Refusal>,
+        BatchItem { id, question }: &'i BatchItem,
+        batch: &DecisionId,
+    ) -> Result<(), AuditError> {
         let decision_id = case.new_id();
-        let (question, judged) = match question {
-            Ok(question) => {
-                let judged = case.evaluate(&question);
-                (Some(question), judged)
-            }
-            Err(refusal) => (None, Err(refusal)),
+        let judged = match question {
+            Ok(question) => case.evaluate(hearing, question),
+            Err(refusal) => Err(refusal.clone()),
         };
-        let action = question.as_ref().map(|question| case.action(question));
+        let question = question.as_ref().ok();
+        let action = question.map(|question| case.action(hearing.as_ref().ok(), question));
         let outcome = judged.as_ref().map_or(Outcome::Refused, |evaluation| evaluation.decision.into());
-        let asked = question.as_ref().zip(action.as_deref());
+        let asked = question.zip(action.as_deref());
         self.lines.push(&Line {
             batch: Some(batch.as_str()),
             asked: asked.map(|(question, action)| case.asked(action, question)),
@@ -165,16 +167,6 @@ impl Judged {
             Some((last, on, count)) if *last == outcome && *on == action => *count += 1,
             _ => self.counted.push((outcome, action, 1)),
         }
-    }
-
-    /// Adds what came of the items behind these.
-    fn append(&mut self, next: Self) {
-        self.answers.append(&next.answers);
-        self.lines.append(&next.lines);
-        self.ids.extend(next.ids);
-        self.counted.extend(next.counted);
-        self.errors += next.errors;
-        self.refused_for_all = self.refused_for_all.take().or(next.refused_for_all);
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Decider, DecisionId, RequestFacts, Undecided};
 use crate::audit::{Asked, AuditError, Items, Line, Outcome, Principal, Refused};
 use crate::cedar::explain::Explanation;
-use crate::cedar::{Held, Principal as Speaker};
+use crate::cedar::{Hearing, Held, Principal as Speaker};
 use crate::model::{Evaluation, Identity, Question, Refusal};
 
 /// A request with the snapshot that it took.
@@ -45,9 +45,19 @@ impl<'a> Case<'a> {
         DecisionId::new(self.facts.started)
     }
 
-    pub(super) fn evaluate(&self, question: &Question) -> Result<Evaluation, Refusal> {
+    /// Where its questions are judged.
+    pub(super) fn hearing(&self) -> Result<Hearing<'_>, Refusal> {
         let principal = self.principal.as_deref().map_err(Refusal::clone)?;
-        let evaluated = self.snapshot.evaluate_for(principal, question, self.facts.started.wall);
+        Ok(Hearing::new(&self.snapshot, principal, self.facts.started.wall))
+    }
+
+    /// Judges a question of it, where there is a hearing.
+    pub(super) fn evaluate<'q>(
+        &self,
+        hearing: &mut Result<Hearing<'q>, Refusal>,
+        question: &'q Question,
+    ) -> Result<Evaluation, Refusal> {
+        let evaluated = hearing.as_mut().map_err(|refusal| refusal.clone())?.evaluate(question);
         self.note_differences();
         evaluated
     }
@@ -71,8 +81,10 @@ impl<'a> Case<'a> {
     }
 
     /// The action's full name; as given where the schema has none such.
-    pub(super) fn action(&self, question: &Question) -> Arc<str> {
-        self.snapshot.action_name(&question.action).unwrap_or_else(|| question.action.as_str().into())
+    pub(super) fn action(&self, hearing: Option<&Hearing<'_>>, question: &Question) -> Arc<str> {
+        let known = hearing.and_then(|hearing| hearing.action_of(question)).map(Arc::clone);
+        let found = known.or_else(|| self.snapshot.action_name(&question.action));
+        found.unwrap_or_else(|| question.action.as_str().into())
     }
 
     /// The record of a decision.
@@ -117,7 +129,7 @@ impl<'a> Case<'a> {
         question: Option<&Question>,
     ) -> Result<DecisionId, AuditError> {
         let decision_id = self.new_id();
-        let action = question.map(|question| self.action(question));
+        let action = question.map(|question| self.action(None, question));
         let asked = question.zip(action.as_deref()).map(|(question, action)| self.asked(action, question));
         let line = Line { asked, refused: Some(refused), ..self.line(&decision_id, Outcome::Refused)? };
         let pending = self.decider.append(&line)?;

@@ -187,7 +187,12 @@ impl RouteMap {
             parents: None,
             tags: None,
         };
-        Ok(Question { action: route.action.as_str().into(), resource, context, entities: Vec::new() })
+        Ok(Question {
+            action: route.action.as_str().into(),
+            resource,
+            context: context.into(),
+            entities: Vec::new(),
+        })
     }
 }
 

@@ -62,7 +62,7 @@ impl Side<'_> {
         let question = Question {
             action: action.into(),
             resource: entity.clone(),
-            context,
+            context: context.into(),
             entities: circumstances.entities.clone(),
         };
         question.check(self.limits)?;

@@ -45,25 +45,13 @@ impl Objects {
 
     /// Adds one. What is here after an error is of no use.
     pub fn push(&mut self, write: impl FnOnce(&mut Object<'_>) -> Result<()>) -> Result<()> {
-        self.next();
+        if !self.is_empty() {
+            self.0.push(b',');
+        }
         let mut object = Object::begin(&mut self.0);
         write(&mut object)?;
         object.end();
         Ok(())
-    }
-
-    /// Adds all of others behind these.
-    pub fn append(&mut self, others: &Self) {
-        if !others.is_empty() {
-            self.next();
-            self.0.extend_from_slice(&others.0);
-        }
-    }
-
-    fn next(&mut self) {
-        if !self.is_empty() {
-            self.0.push(b',');
-        }
     }
 }
 
@@ -132,11 +120,16 @@ impl<'b> Object<'b> {
         })
     }
 
-    /// An array of objects that were written before.
-    pub fn written(&mut self, name: &'static str, objects: &Objects) {
+    /// An array of objects that were written before, in several pieces.
+    pub fn written<'o>(&mut self, name: &'static str, pieces: impl IntoIterator<Item = &'o Objects>) {
         self.name(name);
         self.bytes.push(b'[');
-        self.bytes.extend_from_slice(&objects.0);
+        for (number, piece) in pieces.into_iter().filter(|piece| !piece.is_empty()).enumerate() {
+            if number > 0 {
+                self.bytes.push(b',');
+            }
+            self.bytes.extend_from_slice(&piece.0);
+        }
         self.bytes.push(b']');
     }
 
@@ -219,20 +212,40 @@ fn write_text(bytes: &mut Vec<u8>, text: &str) -> Result<()> {
 
 impl Writing {
     fn of(text: &[u8]) -> Self {
-        const SPECIAL: u8 = 1;
-        const UNPRINTABLE: u8 = 2;
-        // Without a branch, the compiler looks at many bytes at once.
-        let seen = text.iter().fold(0, |seen, byte| {
-            let special = u8::from(matches!(byte, b'"' | b'\\')) * SPECIAL;
-            let unprintable = u8::from(!matches!(byte, b' '..=b'~')) * UNPRINTABLE;
-            seen | special | unprintable
-        });
-        match seen {
+        match seen(text) {
             0 => Self::Copy,
             SPECIAL => Self::Quote,
             _ => Self::Spell,
         }
     }
+}
+
+const SPECIAL: u8 = 1;
+const UNPRINTABLE: u8 = 2;
+
+/// Which kinds of bytes a text has that may not stand as they are.
+fn seen(text: &[u8]) -> u8 {
+    in_pieces::<16>(text)
+        .or_else(|| in_pieces::<4>(text))
+        .or_else(|| in_pieces::<1>(text))
+        .unwrap_or_default()
+}
+
+/// The same by pieces of that length; nothing of a text that is shorter.
+fn in_pieces<const LENGTH: usize>(text: &[u8]) -> Option<u8> {
+    // It may overlap the piece before: a byte is looked at twice rather than by itself.
+    let last = text.last_chunk::<LENGTH>()?;
+    let (pieces, _) = text.as_chunks::<LENGTH>();
+    Some(pieces.iter().fold(of_piece(last), |seen, piece| seen | of_piece(piece)))
+}
+
+/// Without a branch, and of a known length: the compiler looks at all bytes at once.
+fn of_piece<const LENGTH: usize>(piece: &[u8; LENGTH]) -> u8 {
+    piece.iter().fold(0, |seen, byte| {
+        let special = u8::from(matches!(byte, b'"' | b'\\')) * SPECIAL;
+        let unprintable = u8::from(!matches!(byte, b' '..=b'~')) * UNPRINTABLE;
+        seen | special | unprintable
+    })
 }
 
 #[cfg(test)]
@@ -255,12 +268,10 @@ mod tests {
         object.text("e", "{").unwrap();
         object.objects("f", [1, 2], |number, inner| inner.member("g", &number)).unwrap();
         let (mut some, mut more) = (Objects::default(), Objects::default());
-        object.written("h", &some);
+        object.written("h", [&some, &more]);
         some.push(|inner| inner.text("i", "1")).unwrap();
         more.push(|inner| inner.text("i", "2")).unwrap();
-        more.append(&Objects::default());
-        some.append(&more);
-        object.written("j", &some);
+        object.written("j", [&some, &Objects::default(), &more]);
         object.end();
         assert_eq!(
             std::str::from_utf8(&bytes).unwrap(),
@@ -276,6 +287,23 @@ mod tests {
             write_text(&mut short, &text).unwrap();
             write(&mut long, &text).unwrap();
             assert_eq!(short, long);
+        }
+    }
+
+    #[test]
+    fn every_byte_is_looked_at_wherever_it_stands() {
+        for length in 0..40 {
+            for place in 0..length {
+                for odd in ['"', '\\', '\n', '\u{7f}', 'é'] {
+                    let mut text: Vec<_> = "a".repeat(length).chars().collect();
+                    text[place] = odd;
+                    let text: String = text.into_iter().collect();
+                    let (mut short, mut long) = (Vec::new(), Vec::new());
+                    write_text(&mut short, &text).unwrap();
+                    write(&mut long, &text).unwrap();
+                    assert_eq!(short, long, "{text:?}");
+                }
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The one request body: strict shapes, limits, and nothing that needs a schema.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -21,8 +22,8 @@ pub struct Question {
     pub action: SmolStr,
     /// What it acts on.
     pub resource: EntityDescription,
-    /// The circumstances.
-    pub context: Record,
+    /// The circumstances: one record for all items of a batch that add nothing to it.
+    pub context: Arc<Record>,
     /// Further entities on the resource's side.
     pub entities: Vec<EntityDescription>,
 }
@@ -99,7 +100,8 @@ impl Body {
             return Err(Refusal::malformed("unknown member `id`: only the items of a batch have one"));
         }
         let token = body.token.take();
-        let question = body.into_question();
+        let context = Arc::new(std::mem::take(&mut body.context));
+        let question = body.into_question(context);
         question.check(limits)?;
         Ok(Self { token, question })
     }
@@ -117,7 +119,7 @@ impl Batch {
 
     fn of<T>(
         batch: WrittenBatch<T>,
-        item: impl Fn(T, &Record, &[EntityDescription], &Limits) -> BatchItem,
+        item: impl Fn(T, &Arc<Record>, &[EntityDescription], &Limits) -> BatchItem,
         limits: &Limits,
     ) -> Result<Self, Refusal> {
         if batch.requests.len() > limits.batch_items {
@@ -128,12 +130,12 @@ impl Batch {
             )));
         }
         check_record(&batch.context, limits)?;
+        let context = Arc::new(batch.context);
         for entity in &batch.entities {
             entity.check(limits)?;
         }
         let written = batch.requests.into_iter();
-        let items: Vec<_> =
-            written.map(|written| item(written, &batch.context, &batch.entities, limits)).collect();
+        let items: Vec<_> = written.map(|written| item(written, &context, &batch.entities, limits)).collect();
         let own = |question: &Question| question.entities.len().saturating_sub(batch.entities.len());
         let described: usize = items.iter().flat_map(|item| &item.question).map(own).sum();
         if described + batch.entities.len() > limits.batch_entities {
@@ -151,11 +153,16 @@ impl Batch {
 }
 
 impl BatchItem {
-    fn of(mut item: Written, context: &Record, entities: &[EntityDescription], limits: &Limits) -> Self {
+    fn of(mut item: Written, context: &Arc<Record>, entities: &[EntityDescription], limits: &Limits) -> Self {
         Self { id: item.id.take(), question: Question::of_item(item, context, entities, limits) }
     }
 
-    fn parse(json: &RawValue, context: &Record, entities: &[EntityDescription], limits: &Limits) -> Self {
+    fn parse(
+        json: &RawValue,
+        context: &Arc<Record>,
+        entities: &[EntityDescription],
+        limits: &Limits,
+    ) -> Self {
         let json = json.get().as_bytes();
         match read::<Written>(json) {
             Ok(item) => Self::of(item, context, entities, limits),
@@ -168,32 +175,44 @@ impl BatchItem {
 }
 
 impl Question {
+    /// What the batch says has been judged.
     fn of_item(
-        item: Written,
-        context: &Record,
+        mut item: Written,
+        context: &Arc<Record>,
         entities: &[EntityDescription],
         limits: &Limits,
     ) -> Result<Self, Refusal> {
         if item.token.is_some() {
             return Err(Refusal::malformed("unknown member `token`: the batch has one token for all"));
         }
-        let mut question = item.into_question();
-        for (name, value) in context {
-            if question.context.insert(name.clone(), value.clone()).is_some() {
-                return Err(Refusal::malformed(format!(
-                    "`context.{name}` is given by the batch and by the item"
-                )));
+        let context = if item.context.is_empty() {
+            Arc::clone(context)
+        } else {
+            let mut own = std::mem::take(&mut item.context);
+            for (name, value) in &**context {
+                if own.insert(name.clone(), value.clone()).is_some() {
+                    return Err(Refusal::malformed(format!(
+                        "`context.{name}` is given by the batch and by the item"
+                    )));
+                }
             }
-        }
+            check_record(&own, limits)?;
+            Arc::new(own)
+        };
+        let mut question = item.into_question(context);
         question.entities.extend_from_slice(entities);
-        question.check(limits).map(|()| question)
+        question.check_apart_from_context(limits).map(|()| question)
     }
 
     /// Judges its sizes.
     pub fn check(&self, limits: &Limits) -> Result<(), Refusal> {
+        check_record(&self.context, limits)?;
+        self.check_apart_from_context(limits)
+    }
+
+    fn check_apart_from_context(&self, limits: &Limits) -> Result<(), Refusal> {
         check_id(&self.action, "action", limits)?;
         self.resource.check(limits)?;
-        check_record(&self.context, limits)?;
         if self.entities.len() > limits.entities {
             return Err(Refusal::malformed(format!(
                 "`entities` describes {} entities, more than the {} of a request",

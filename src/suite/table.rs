@@ -106,7 +106,7 @@ impl<'p> TableOn<'p> {
         let question = Question {
             action: (&**action).into(),
             resource: self.resource.entity.clone(),
-            context: self.context(action),
+            context: self.context(action).into(),
             entities: self.table.entities.clone(),
         };
         question.check(self.limits).map(|()| Arc::new(question))

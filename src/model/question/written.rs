@@ -1,6 +1,7 @@
 //! How a request body is read: its members as they are written, and in our words what is wrong with its form.
 
 use std::iter;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -47,13 +48,9 @@ pub(super) struct WrittenBatch<T> {
 }
 
 impl Written {
-    pub(super) fn into_question(self) -> Question {
-        Question {
-            action: self.action,
-            resource: self.resource,
-            context: self.context,
-            entities: self.entities,
-        }
+    /// With the context that it is asked in: its own or that of a batch.
+    pub(super) fn into_question(self, context: Arc<Record>) -> Question {
+        Question { action: self.action, resource: self.resource, context, entities: self.entities }
     }
 }
 

@@ -1,0 +1,111 @@
+//! Questions about one principal at one time, one after another: what neighbours have in common is judged once.
+
+use std::sync::Arc;
+
+use super::Snapshot;
+use super::case::Case;
+use super::principal::Principal;
+use super::setting::Setting;
+use crate::model::{Evaluation, Question, Refusal, Timestamp};
+
+/// Answers the questions about one principal under one snapshot. The same question gets the same evaluation,
+/// whatever was asked before it.
+#[derive(Debug)]
+pub struct Hearing<'a> {
+    snapshot: &'a Snapshot,
+    principal: &'a Principal,
+    now: Timestamp,
+    /// Of the last question.
+    setting: Option<Setting<'a>>,
+}
+
+impl<'a> Hearing<'a> {
+    /// The principal is one of that snapshot.
+    pub const fn new(snapshot: &'a Snapshot, principal: &'a Principal, now: Timestamp) -> Self {
+        Self { snapshot, principal, now, setting: None }
+    }
+
+    /// Judges one question.
+    ///
+    /// # Errors
+    /// The question cannot be asked under this schema.
+    pub fn evaluate(&mut self, question: &'a Question) -> Result<Evaluation, Refusal> {
+        let setting = match &mut self.setting {
+            Some(setting) if setting.is_of(question) => setting,
+            last => last.insert(Setting::of(self.snapshot, self.principal, question)?),
+        };
+        self.snapshot.decide(&Case::judge(setting, question)?, self.now)
+    }
+
+    /// The full name of a question's action, where the last that could be asked was of the same.
+    pub fn action_of(&self, question: &Question) -> Option<&Arc<str>> {
+        self.setting.as_ref().filter(|setting| setting.is_of(question)).map(|setting| &setting.action.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cedar::{Source, Sources, compile};
+    use crate::model::identity::Serial;
+    use crate::model::{Batch, Decision, Identity, Kind, Limits, Origin, TokenUse};
+
+    #[test]
+    fn what_was_asked_before_changes_no_evaluation() {
+        let file = |text: &str| vec![Source { path: "f".into(), name: "f".into(), text: text.into() }];
+        let schema = "entity Group; entity User in [Group]; entity Doc;
+            action read, edit appliesTo { principal: User, resource: Doc, context: { calm?: Bool } };
+            action sort appliesTo { principal: User, resource: Doc };";
+        let policies = "permit (principal, action == Action::\"read\", resource);
+            permit (principal, action == Action::\"edit\", resource) when { context has calm && context.calm };";
+        let sources = Sources { policies: file(policies), schema: file(schema), ..Sources::default() };
+        let snapshot = compile(&sources, &Limits::default()).unwrap().snapshot;
+        let me = Identity {
+            issuer: "".into(),
+            kind: Kind::User,
+            subject: "me".to_owned(),
+            groups: Vec::new(),
+            token_use: TokenUse::Access,
+            username: None,
+            client_id: None,
+            scope: None,
+            claims: [].into(),
+            token_id: None,
+            origin: Origin::Token,
+            serial: Serial::next(),
+        };
+        let asks = |action: &str, context: &str| {
+            format!(r#"{{"action": "{action}", "resource": {{"type": "Doc", "id": "d"}}{context}}}"#)
+        };
+        let own = r#", "context": {"calm": false}"#;
+        let asked = [
+            asks("edit", ""),
+            asks("read", ""),
+            asks("edit", ""),
+            asks("sort", ""),
+            asks("edit", ""),
+            asks("no such", ""),
+            asks("edit", ""),
+        ];
+        let of_batch = format!(r#"{{"requests": [{}], "context": {{"calm": true}}}}"#, asked.join(","));
+        let asked = [asks("edit", own), asks("edit", r#", "context": {"calm": true}"#), asks("edit", "")];
+        let of_items = format!(r#"{{"requests": [{}]}}"#, asked.join(","));
+        let items: Vec<_> = [of_batch, of_items]
+            .iter()
+            .flat_map(|json| Batch::parse(json.as_bytes(), &Limits::default()).unwrap().items)
+            .map(|item| item.question.unwrap())
+            .collect();
+
+        let now = Timestamp::from_millis(0);
+        let principal = snapshot.principal(&me).unwrap();
+        let mut hearing = Hearing::new(&snapshot, &principal, now);
+        let together: Vec<_> = items.iter().map(|question| hearing.evaluate(question)).collect();
+        let alone: Vec<_> = items.iter().map(|question| snapshot.evaluate(&me, question, now)).collect();
+        assert_eq!(together, alone);
+        let may = together
+            .iter()
+            .map(|judged| judged.as_ref().is_ok_and(|judged| judged.decision == Decision::Allow));
+        let expected = [true, true, true, false, true, false, true, false, true, false];
+        assert!(may.eq(expected), "{together:?}");
+    }
+}
