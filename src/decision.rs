@@ -169,7 +169,7 @@ impl Decider {
     ) -> Result<BatchAnswer, Undecided> {
         let case = Case::new(self, identity, facts);
         let batch = case.new_id();
-        let parts = Judged::of(&case, items, batch).await?;
+        let parts = Judged::of(&case, items, &batch).await?;
         if let Some(refusal) = parts.iter().find_map(|part| part.refused_for_all.as_ref()) {
             return Err(case.refused(refusal.clone(), None).await);
         }

@@ -1,6 +1,7 @@
 //! The nouns that every other module speaks of: plain data, no engine, no clock, no I/O.
 
 pub mod decision;
+pub mod entity_name;
 pub mod finding;
 pub mod identity;
 pub mod issuer;
@@ -17,6 +18,7 @@ pub mod token;
 pub mod value;
 
 pub use decision::{Decision, Evaluation, PolicyError, PolicyErrorCode, Reason};
+pub use entity_name::EntityName;
 pub use finding::{Finding, Fix, Place, Places, Severity};
 pub use identity::{Identity, Kind, Origin, TokenUse};
 pub use issuer::{IdFormat, Issuer, MappedClaim};

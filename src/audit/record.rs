@@ -8,19 +8,17 @@ use serde::Serialize;
 
 use crate::model::printed::{Members, Object};
 use crate::model::{
-    Decision, EntityDescription, Evaluation, Identity, PolicyError, Question, Reason, Record, Refusal,
-    Timestamp, Value,
+    Decision, EntityDescription, EntityName, Evaluation, Identity, PolicyError, Question, Reason, Record,
+    Refusal, Timestamp, Value,
 };
 
 /// One line: a decision, a refusal after the token was verified, or the head of a batch.
 #[derive(Debug)]
 pub struct Line<'a> {
-    /// When the request came.
-    pub time: Timestamp,
-    /// The id in the answer and in the trace.
+    /// What it begins with.
+    pub opening: Opening<'a>,
+    /// The id in the answer and in the trace: a UUID as text.
     pub decision_id: &'a str,
-    /// For an item of a batch: the `decision_id` of its head, which has the principal.
-    pub batch: Option<&'a str>,
     /// The request, as the program log names it.
     pub request_id: Option<&'a str>,
     /// What came of it.
@@ -40,6 +38,19 @@ pub struct Line<'a> {
     /// From the request's headers to this line, in microseconds.
     pub latency_us: Option<u64>,
 }
+
+/// When the request came, and which it was part of.
+#[derive(Debug, Clone, Copy)]
+pub enum Opening<'a> {
+    /// The time of a request by itself.
+    Time(Timestamp),
+    /// That of an item of a batch, and the batch.
+    OfBatch(&'a OfBatch),
+}
+
+/// What the lines of all items of a batch begin with, written once.
+#[derive(Debug)]
+pub struct OfBatch(Members);
 
 /// What came of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +76,7 @@ pub struct Principal<'a> {
 #[derive(Debug)]
 pub struct Asked<'a> {
     action: &'a str,
-    resource: String,
+    resource: EntityName<'a>,
     context: &'a Record,
     values: Option<Values<'a>>,
 }
@@ -162,17 +173,31 @@ impl<'a> Principal<'a> {
     }
 }
 
+impl OfBatch {
+    /// The time of the batch, and the `decision_id` of its head, which has the principal.
+    ///
+    /// # Errors
+    /// Never.
+    pub fn new(time: Timestamp, batch: &str) -> serde_json::Result<Self> {
+        let members = Members::of(|line| {
+            time.with_text(|time| line.word("time", time));
+            line.text("batch", batch)
+        });
+        members.map(Self)
+    }
+}
+
 impl<'a> Asked<'a> {
     /// A question with the full names of its action and its resource; `values` puts what the
     /// caller said about them on record too.
-    pub fn new(action: &'a str, resource: String, question: &'a Question, values: bool) -> Self {
+    pub fn new(action: &'a str, resource: EntityName<'a>, question: &'a Question, values: bool) -> Self {
         let values = values.then(|| Values { resource: &question.resource, entities: &question.entities });
         Self { action, resource, context: &question.context, values }
     }
 
     fn write(&self, line: &mut Object<'_>) -> serde_json::Result<()> {
         line.text("action", self.action)?;
-        line.text("resource", &self.resource)?;
+        line.text_of("resource", &self.resource.pieces())?;
         line.texts("context_keys", self.context.keys())?;
         let Some(Values { resource, entities }) = &self.values else { return Ok(()) };
         line.member("context", self.context)?;
@@ -243,11 +268,10 @@ impl Outcome {
 
 impl<'a> Line<'a> {
     /// A line that says nothing more than that.
-    pub fn new(time: Timestamp, decision_id: &'a str, outcome: Outcome) -> Self {
+    pub fn new(opening: Opening<'a>, decision_id: &'a str, outcome: Outcome) -> Self {
         Self {
-            time,
+            opening,
             decision_id,
-            batch: None,
             request_id: None,
             outcome,
             principal: None,
@@ -261,11 +285,11 @@ impl<'a> Line<'a> {
     }
 
     pub(super) fn write(&self, line: &mut Object<'_>) -> serde_json::Result<()> {
-        self.time.with_text(|time| line.text("time", time))?;
-        line.text("decision_id", self.decision_id)?;
-        if let Some(batch) = self.batch {
-            line.text("batch", batch)?;
+        match self.opening {
+            Opening::Time(time) => time.with_text(|time| line.word("time", time)),
+            Opening::OfBatch(OfBatch(members)) => line.members(members),
         }
+        line.word("decision_id", self.decision_id);
         if let Some(request_id) = self.request_id {
             line.text("request_id", request_id)?;
         }
@@ -298,95 +322,4 @@ impl<'a> Line<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::Lines;
-    use super::*;
-    use crate::model::identity::Serial;
-    use crate::model::{Body, Kind, Limits, Origin, PolicyErrorCode, TokenUse};
-
-    fn identity() -> Identity {
-        Identity {
-            issuer: "https://issuer.example/pool".into(),
-            kind: Kind::User,
-            subject: "3f0c".to_owned(),
-            groups: vec!["admin".to_owned(), "a\u{202e}b".to_owned()],
-            token_use: TokenUse::Access,
-            username: None,
-            client_id: None,
-            scope: None,
-            claims: BTreeMap::from([("custom:team".to_owned(), Value::String("toys".into()))]),
-            token_id: Some("jti-1".to_owned()),
-            origin: Origin::Token,
-            serial: Serial::next(),
-        }
-    }
-
-    fn question() -> Question {
-        let body = r#"{"action": "updateProduct", "context": {"ip": "203.0.113.9"},
-            "resource": {"type": "Product", "id": "p\n42", "attributes": {"secret": "x"},
-                "parents": [{"type": "Category", "id": "c-7"}]},
-            "entities": [{"type": "Category", "id": "c-7", "attributes": {"open": true}}]}"#;
-        Body::parse(body.as_bytes(), &Limits::default()).unwrap().question
-    }
-
-    fn line(values: bool) -> String {
-        let (identity, question) = (identity(), question());
-        let evaluation = Evaluation {
-            decision: Decision::Deny,
-            reason: Reason::EvaluationError,
-            policies: vec![],
-            errors: vec![PolicyError {
-                policy: "p#1".into(),
-                code: PolicyErrorCode::Overflow,
-                text: "integer overflow".to_owned(),
-            }],
-        };
-        let mut lines = Lines::default();
-        let members = Principal::members("Shop::User::\"3f0c\"", &identity).unwrap();
-        let principal = Principal::new(Cow::Owned(members));
-        let line = Line {
-            request_id: Some("r-1"),
-            principal: Some(if values {
-                principal.with_values(&identity, ["custom:team", "email"].into_iter())
-            } else {
-                principal
-            }),
-            asked: Some(Asked::new(
-                "Shop::Action::\"updateProduct\"",
-                "Shop::Product::\"p\\n42\"".to_owned(),
-                &question,
-                values,
-            )),
-            decided: Some((&evaluation).into()),
-            revision: Some("sha256:7c1f"),
-            latency_us: Some(120),
-            ..Line::new(Timestamp::from_millis(1_795_426_200_125), "0193", evaluation.decision.into())
-        };
-        lines.push(&line).unwrap();
-        String::from_utf8(lines.as_bytes().to_vec()).unwrap()
-    }
-
-    #[test]
-    fn a_decision_is_one_line_that_says_who_what_and_why() {
-        insta::assert_snapshot!(line(false).trim_end(), @r#"{"time":"2026-11-23T09:30:00.125Z","decision_id":"0193","request_id":"r-1","outcome":"deny","principal":"Shop::User::\"3f0c\"","kind":"user","groups":["admin","a\u202eb"],"issuer":"https://issuer.example/pool","token_use":"access","jti":"jti-1","action":"Shop::Action::\"updateProduct\"","resource":"Shop::Product::\"p\\n42\"","context_keys":["ip"],"decision":"deny","reason":"evaluation_error","policies":[],"errors":[{"policy":"p#1","code":"overflow","text":"integer overflow"}],"revision":"sha256:7c1f","latency_us":120}"#);
-    }
-
-    #[test]
-    fn values_are_on_record_only_where_that_is_asked_for() {
-        for value in ["203.0.113.9", "secret", "toys"] {
-            assert!(!line(false).contains(value), "{value}");
-        }
-        let full = line(true);
-        assert!(
-            full.contains(
-                r#""context":{"ip":"203.0.113.9"},"attributes":{"secret":"x"},"parents":[{"type":"Category","id":"c-7"}]"#
-            ),
-            "{full}"
-        );
-        assert!(
-            full.contains(r#""identity":{"sub":"3f0c","claims":{"custom:team":"toys","email":null}}"#),
-            "{full}"
-        );
-        assert!(full.contains(r#"{"type":"Category","id":"c-7","attributes":{"open":true}}"#), "{full}");
-    }
-}
+mod tests;

@@ -11,7 +11,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::TempDir;
 use tokio::task::{JoinHandle, yield_now};
 
-use super::{AuditError, Config, Durability, Line, Lines, Log, Outcome, Receipt, Refused, Sink};
+use super::{AuditError, Config, Durability, Line, Lines, Log, Opening, Outcome, Receipt, Refused, Sink};
 use crate::model::{Period, Timestamp};
 use crate::telemetry::Metrics;
 
@@ -94,7 +94,7 @@ fn line_of(id: &str, detail: &str) -> Lines {
     let mut lines = Lines::default();
     let line = Line {
         refused: Some(Refused { code: "malformed_request", detail }),
-        ..Line::new(Timestamp::from_millis(0), id, Outcome::Refused)
+        ..Line::new(Opening::Time(Timestamp::from_millis(0)), id, Outcome::Refused)
     };
     lines.push(&line).unwrap();
     lines

@@ -9,7 +9,7 @@ use cedar_policy::{Entity, EntityUid};
 
 use super::Snapshot;
 use super::ancestry::{ancestors, first_too_deep};
-use super::check::{At, Checker, Form};
+use super::check::{At, Checker, Form, Mentioned};
 use super::index::Filed;
 use super::principal::Principal;
 use super::schema::{Action, EntityType};
@@ -31,7 +31,7 @@ pub(super) struct Case<'a> {
     /// What it says of others.
     further: HashMap<EntityUid, Described<'a>>,
     /// The entities that the descriptions name, repeats included.
-    mentioned: Vec<EntityUid>,
+    mentioned: Mentioned,
 }
 
 /// What the body says of one entity.

@@ -7,6 +7,7 @@ use std::cmp::Ordering;
 use std::fmt;
 
 use cedar_policy::{EntityId, EntityTypeName, EntityUid};
+use smallvec::SmallVec;
 
 use super::extension;
 use super::schema::{EntityType, Extension, RecordType, Schema, Type};
@@ -20,8 +21,11 @@ pub(super) struct Checker<'a> {
     schema: &'a Schema,
     form: Form,
     /// The entities that the values name, in order, repeats included.
-    pub(super) mentioned: Vec<EntityUid>,
+    pub(super) mentioned: Mentioned,
 }
+
+/// As many as most requests name need no memory of their own.
+pub(super) type Mentioned = SmallVec<[EntityUid; 3]>;
 
 /// How entities and extension values may be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,8 +68,8 @@ impl fmt::Display for At<'_> {
 }
 
 impl<'a> Checker<'a> {
-    pub(super) const fn new(schema: &'a Schema, form: Form) -> Self {
-        Self { schema, form, mentioned: Vec::new() }
+    pub(super) fn new(schema: &'a Schema, form: Form) -> Self {
+        Self { schema, form, mentioned: Mentioned::new() }
     }
 
     /// A closed record. A required member that is not given is asked of `elsewhere`: whether

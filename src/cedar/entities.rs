@@ -155,7 +155,7 @@ impl StoredFiles<'_> {
             checker.parent(declared, type_name, id, At::Root("parents")).map_err(detail)?;
         }
         // A parent is mentioned where it is checked, so these are the last.
-        let references: Box<[_]> = checker.mentioned.into();
+        let references = checker.mentioned.into_boxed_slice();
         let parents = u32::try_from(written.parents.len()).unwrap_or(u32::MAX);
         let mut keeper = Keeper::new(names, &references);
         let lost = "an entity that is mentioned is lost";

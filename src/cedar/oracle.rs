@@ -186,7 +186,7 @@ proptest! {
     fn entities_are_named_as_cedar_names_them(id in prop_oneof!["[ -~]{0,8}", ".*"]) {
         thread_local!(static SNAPSHOT: Arc<Snapshot> = snapshot());
         let uid = EntityUid::from_type_name_and_id("Doc".parse().unwrap(), cedar_policy::EntityId::new(&id));
-        prop_assert_eq!(SNAPSHOT.with(|snapshot| snapshot.entity_name("Doc", &id)), uid.to_string());
+        prop_assert_eq!(SNAPSHOT.with(|snapshot| snapshot.entity_name("Doc", &id).to_string()), uid.to_string());
     }
 
     #[test]

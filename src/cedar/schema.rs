@@ -10,7 +10,7 @@ use cedar_policy::{Entity, EntityId, EntityTypeName, EntityUid};
 use super::hashing::{FastMap, FastSet};
 use super::resolved::{self, Resolved};
 use crate::model::suggestion::did_you_mean;
-use crate::model::{Refusal, RefusalCode};
+use crate::model::{EntityName, Refusal, RefusalCode};
 
 /// The type of an attribute, a tag or a member of the context.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -227,13 +227,12 @@ impl Action {
 
 impl EntityType {
     /// The entity of this type with this id, as policies write it.
-    pub(super) fn name_of(&self, id: &str) -> Result<String, Refusal> {
-        // Every record has one, and Cedar's own way to write it takes as long as a decision.
+    pub(super) fn name_of<'a>(&'a self, id: &'a str) -> Result<EntityName<'a>, Refusal> {
         let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"\"'\\".contains(&byte);
         if self.ids.is_none() && id.bytes().all(is_plain) {
-            return Ok([&*self.written, "::\"", id, "\""].concat());
+            return Ok(EntityName::Plain { type_name: &self.written, id });
         }
-        self.entity(id).map(|uid| uid.to_string())
+        self.entity(id).map(|uid| EntityName::Whole(uid.to_string()))
     }
 
     /// The entity of this type with this id.

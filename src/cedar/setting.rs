@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use cedar_policy::EntityUid;
-
 use super::Snapshot;
-use super::check::{At, Checker, Form};
+use super::check::{At, Checker, Form, Mentioned};
 use super::principal::Principal;
 use super::schema::Action;
 use super::typed::Members;
@@ -22,7 +20,7 @@ pub(super) struct Setting<'a> {
     pub(super) action: &'a Arc<Action>,
     pub(super) context: Members<'a>,
     /// The entities that the context names.
-    pub(super) in_context: Vec<EntityUid>,
+    pub(super) in_context: Mentioned,
     /// What it is of: another question that says the same has it in common.
     said: (&'a str, &'a Arc<Record>),
 }

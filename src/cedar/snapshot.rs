@@ -22,7 +22,7 @@ use super::verdict::Verdict;
 use super::verification::Verification;
 use super::{ForbidErrors, Revision};
 use crate::model::identity::Serial;
-use crate::model::{Evaluation, Identity, Limits, Question, Refusal, Timestamp};
+use crate::model::{EntityName, Evaluation, Identity, Limits, Question, Refusal, Timestamp};
 
 /// How much the remembered principals of one snapshot may weigh in all: about 60 MB, a uid being one.
 const PRINCIPALS: u64 = 200_000;
@@ -149,9 +149,9 @@ impl Snapshot {
 
     /// The uid of an entity that a request names, as policies write it; the names as given where
     /// the schema has no such type.
-    pub fn entity_name(&self, type_name: &str, id: &str) -> String {
+    pub fn entity_name<'a>(&'a self, type_name: &str, id: &'a str) -> EntityName<'a> {
         let named = self.schema.entity_type(type_name).and_then(|declared| declared.name_of(id));
-        named.unwrap_or_else(|_| format!("{type_name}::{id:?}"))
+        named.unwrap_or_else(|_| EntityName::Whole(format!("{type_name}::{id:?}")))
     }
 
     /// The principal of an identity: made once, as long as it is remembered.

@@ -156,7 +156,8 @@ fn write(
         object.word("code", error.code.as_str());
         Ok(())
     })?;
-    object.text("decision_id", decision_id.as_str())
+    object.word("decision_id", decision_id.as_str());
+    Ok(())
 }
 
 impl DecisionId {

@@ -10,7 +10,7 @@ use tokio::task::{JoinSet, yield_now};
 use super::answer::{USUAL, write_item};
 use super::case::Case;
 use super::{Decider, DecisionId, NO_ACTION, RequestFacts};
-use crate::audit::{AuditError, Line, Lines, Outcome};
+use crate::audit::{AuditError, Line, Lines, OfBatch, Opening, Outcome};
 use crate::cedar::{Hearing, Snapshot};
 use crate::model::printed::Objects;
 use crate::model::{BatchItem, Identity, Now, Refusal, RefusalCode};
@@ -44,6 +44,7 @@ struct Shared {
     identity: Arc<Identity>,
     request_id: String,
     started: Now,
+    batch: OfBatch,
 }
 
 impl Judged {
@@ -52,8 +53,9 @@ impl Judged {
     pub(super) async fn of(
         case: &Case<'_>,
         items: Vec<BatchItem>,
-        batch: DecisionId,
+        batch: &DecisionId,
     ) -> Result<Vec<Self>, AuditError> {
+        let batch = OfBatch::new(case.facts.started.wall, batch.as_str())?;
         let workers = case.decider.workers.as_ref().filter(|_| items.len() >= 2 * SHARE);
         match workers {
             Some(workers) => Self::by_several(workers, case, items, batch).await,
@@ -66,9 +68,9 @@ impl Judged {
         workers: &Workers,
         case: &Case<'_>,
         items: Vec<BatchItem>,
-        batch: DecisionId,
+        batch: OfBatch,
     ) -> Result<Vec<Self>, AuditError> {
-        let shared = Arc::new(Shared::of(case));
+        let shared = Arc::new(Shared::of(case, batch));
         let size = items.len().div_ceil(workers.iter().len()).max(SHARE);
         let mut tasks = JoinSet::new();
         let mut items = items.into_iter();
@@ -78,7 +80,7 @@ impl Judged {
                 break;
             }
             let shared = Arc::clone(&shared);
-            let judge = async move { (place, Self::part(&shared.case(), &part, &batch).await) };
+            let judge = async move { (place, Self::part(&shared.case(), &part, &shared.batch).await) };
             tasks.spawn_on(judge, worker.runtime());
         }
         let mut parts = Vec::with_capacity(tasks.len());
@@ -105,7 +107,7 @@ impl Judged {
         }
     }
 
-    async fn part(case: &Case<'_>, items: &[BatchItem], batch: &DecisionId) -> Result<Self, AuditError> {
+    async fn part(case: &Case<'_>, items: &[BatchItem], batch: &OfBatch) -> Result<Self, AuditError> {
         let mut judged = Self::with_room_for(items.len());
         let mut hearing = case.hearing();
         for (number, chunk) in items.chunks(CHUNK).enumerate() {
@@ -126,7 +128,7 @@ impl Judged {
         case: &Case<'_>,
         hearing: &mut Result<Hearing<'i>, Refusal>,
         BatchItem { id, question }: &'i BatchItem,
-        batch: &DecisionId,
+        batch: &OfBatch,
     ) -> Result<(), AuditError> {
         let decision_id = case.new_id();
         let judged = match question {
@@ -138,11 +140,10 @@ impl Judged {
         let outcome = judged.as_ref().map_or(Outcome::Refused, |evaluation| evaluation.decision.into());
         let asked = question.zip(action.as_deref());
         self.lines.push(&Line {
-            batch: Some(batch.as_str()),
             asked: asked.map(|(question, action)| case.asked(action, question)),
             decided: judged.as_ref().ok().map(Into::into),
             refused: judged.as_ref().err().map(Into::into),
-            ..Line::new(case.facts.started.wall, decision_id.as_str(), outcome)
+            ..Line::new(Opening::OfBatch(batch), decision_id.as_str(), outcome)
         })?;
         self.answers.push(|answer| write_item(id.as_deref(), decision_id, &judged, answer))?;
         self.ids.push(decision_id);
@@ -171,13 +172,14 @@ impl Judged {
 }
 
 impl Shared {
-    fn of(case: &Case<'_>) -> Self {
+    fn of(case: &Case<'_>, batch: OfBatch) -> Self {
         Self {
             decider: case.decider.clone(),
             snapshot: case.snapshot.share(),
             identity: Arc::clone(case.identity),
             request_id: case.facts.request_id.to_owned(),
             started: case.facts.started,
+            batch,
         }
     }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::{Decider, DecisionId, RequestFacts, Undecided};
-use crate::audit::{Asked, AuditError, Items, Line, Outcome, Principal, Refused};
+use crate::audit::{Asked, AuditError, Items, Line, Opening, Outcome, Principal, Refused};
 use crate::cedar::explain::Explanation;
 use crate::cedar::{Hearing, Held, Principal as Speaker};
 use crate::model::{Evaluation, Identity, Question, Refusal};
@@ -138,7 +138,7 @@ impl<'a> Case<'a> {
         Ok(decision_id)
     }
 
-    pub(super) fn asked<'q>(&self, action: &'q str, question: &'q Question) -> Asked<'q> {
+    pub(super) fn asked<'q>(&'q self, action: &'q str, question: &'q Question) -> Asked<'q> {
         let resource = self.snapshot.entity_name(&question.resource.type_name, &question.resource.id);
         Asked::new(action, resource, question, self.decider.log.values())
     }
@@ -162,7 +162,7 @@ impl<'a> Case<'a> {
             principal: Some(principal),
             revision: Some(self.snapshot.revision().as_str()),
             latency_us: Some(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX)),
-            ..Line::new(self.facts.started.wall, decision_id.as_str(), outcome)
+            ..Line::new(Opening::Time(self.facts.started.wall), decision_id.as_str(), outcome)
         })
     }
 }
