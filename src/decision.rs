@@ -155,9 +155,11 @@ impl Decider {
             Err(refusal) => return Ok(Err(refusal)),
         };
         let decision_id = case.new_id();
-        let action = case.action(hearing.as_ref().ok(), question);
+        let hearing = hearing.as_ref().ok();
+        let action = case.action(hearing, question);
         let answer = Draft::new(&evaluation, decision_id, case.revision(), explanation.as_ref())?;
-        let pending = self.append(&case.decided(&decision_id, &action, question, &evaluation)?)?;
+        let asked = case.asked(hearing, &action, question);
+        let pending = self.append(&case.decided(&decision_id, asked, &evaluation)?)?;
         Ok(Ok(Drafted { answer, pending, action, errors: evaluation.errors.len() }))
     }
 

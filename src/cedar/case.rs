@@ -14,7 +14,7 @@ use super::index::Filed;
 use super::principal::Principal;
 use super::schema::{Action, EntityType};
 use super::scope::Standing;
-use super::setting::Setting;
+use super::setting::{GivenType, Setting};
 use super::typed::{Members, expressions};
 use crate::model::{EntityDescription, EntityReference, Question, Record, Refusal, RefusalCode};
 
@@ -57,13 +57,10 @@ impl<'a> Case<'a> {
     /// Judges the rest of a question under the schema; the setting is its own.
     pub(super) fn judge(setting: &'a Setting<'a>, question: &'a Question) -> Result<Self, Refusal> {
         let Setting { snapshot, principal, action, .. } = setting;
-        let resource_type = snapshot.schema.entity_type(&question.resource.type_name)?;
-        let resource = resource_type.entity(&question.resource.id)?;
-        action.check_resource(resource_type)?;
-
+        let resource = setting.resource_type.declared.entity(&question.resource.id)?;
         let checker = Checker::new(&snapshot.schema, Form::Plain);
         let mut intake = Intake { snapshot, principal, checker };
-        let of_resource = intake.resource(&question.resource, resource_type, &resource)?;
+        let of_resource = intake.resource(&question.resource, setting.resource_type, &resource)?;
         let mut further = HashMap::default();
         for (index, entity) in question.entities.iter().enumerate() {
             let at = At::Element(&At::Root("entities"), index);
@@ -81,12 +78,12 @@ impl<'a> Case<'a> {
 
     /// The policies whose scope admits the question, by id.
     pub(super) fn admitting(&self) -> impl Iterator<Item = &'a Filed> + use<'a> {
-        let index = &self.snapshot.index;
+        let about = self.setting.about_resources;
         let resources = match self.parents(&self.resource).unwrap_or_default() {
-            near if self.stand_in_nothing(near) => index.resources.admitting(&self.resource, near),
-            _ => index.resources.admitting(&self.resource, self.ancestors_of_resource()),
+            near if self.stand_in_nothing(near) => about.admitting(&self.resource, near),
+            _ => about.admitting(&self.resource, self.ancestors_of_resource()),
         };
-        index.admitting(self.action, &self.principal.rows, &resources)
+        self.snapshot.index.admitting(self.action, &self.principal.rows, &resources)
     }
 
     /// The principal for scopes to look at.
@@ -194,16 +191,17 @@ impl<'a> Intake<'a> {
     fn resource(
         &mut self,
         given: &'a EntityDescription,
-        declared: &EntityType,
+        of_type: GivenType<'_>,
         uid: &EntityUid,
     ) -> Result<Option<Described<'a>>, Refusal> {
+        let GivenType { declared, is_identity } = of_type;
         let there = *uid == self.principal.uid || self.snapshot.store.contains(uid);
         if given.describes() {
-            self.may_describe(declared, uid, At::Root("resource"))?;
+            self.may_describe(of_type, uid, At::Root("resource"))?;
         } else if there {
             return Ok(None);
         }
-        if self.snapshot.plans.is_identity(&declared.name)
+        if is_identity
             && let Some((name, _)) = declared.attributes.0.iter().find(|(_, attribute)| attribute.required)
         {
             return Err(Refusal::mismatch(format!(
@@ -226,21 +224,21 @@ impl<'a> Intake<'a> {
                 "`{at}` is an action: the schema alone says what actions are"
             )));
         }
-        let declared = self.snapshot.schema.entity_type(&given.type_name)?;
-        let uid = declared.entity(&given.id)?;
+        let of_type = GivenType::of(self.snapshot, &given.type_name)?;
+        let uid = of_type.declared.entity(&given.id)?;
         if uid == *resource {
             return Err(Refusal::malformed(format!("`{at}` is the resource: describe it in `resource`")));
         }
-        self.may_describe(declared, &uid, at)?;
-        Ok((uid, self.describe(given, declared, at)?))
+        self.may_describe(of_type, &uid, at)?;
+        Ok((uid, self.describe(given, of_type.declared, at)?))
     }
 
     /// Identity comes from the token and the store alone, and what is stored is never overridden.
-    fn may_describe(&self, declared: &EntityType, uid: &EntityUid, at: At<'_>) -> Result<(), Refusal> {
-        if self.snapshot.plans.is_identity(&declared.name) {
+    fn may_describe(&self, of_type: GivenType<'_>, uid: &EntityUid, at: At<'_>) -> Result<(), Refusal> {
+        if of_type.is_identity {
             let detail = format!(
                 "`{at}` describes an entity of type `{}`: those come from tokens and stored entities only",
-                declared.name
+                of_type.declared.name
             );
             return Err(Refusal::new(RefusalCode::ForgedIdentity, detail));
         }

@@ -6,7 +6,7 @@ use super::Snapshot;
 use super::case::Case;
 use super::principal::Principal;
 use super::setting::Setting;
-use crate::model::{Evaluation, Question, Refusal, Timestamp};
+use crate::model::{EntityName, Evaluation, Question, Refusal, Timestamp};
 
 /// Answers the questions about one principal under one snapshot. The same question gets the same evaluation,
 /// whatever was asked before it.
@@ -39,7 +39,16 @@ impl<'a> Hearing<'a> {
 
     /// The full name of a question's action, where the last that could be asked was of the same.
     pub fn action_of(&self, question: &Question) -> Option<&Arc<str>> {
-        self.setting.as_ref().filter(|setting| setting.is_of(question)).map(|setting| &setting.action.name)
+        self.setting_of(question).map(|setting| &setting.action.name)
+    }
+
+    /// The full name of a question's resource, likewise.
+    pub fn resource_of<'q>(&'q self, question: &'q Question) -> Option<EntityName<'q>> {
+        self.setting_of(question)?.resource_type.declared.name_of(&question.resource.id).ok()
+    }
+
+    fn setting_of(&self, question: &Question) -> Option<&Setting<'a>> {
+        self.setting.as_ref().filter(|setting| setting.is_of(question))
     }
 }
 

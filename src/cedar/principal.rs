@@ -200,7 +200,7 @@ impl Plans {
 
         let mentioned = store.references(&uid).iter().cloned();
         let sealed = store.closure(token_groups.iter().cloned().chain(mentioned).chain([uid.clone()]));
-        let rows = index.rows(&index.principals.admitting(&uid, &ancestors));
+        let rows = index.rows(&index.principals.about(uid.type_name()).admitting(&uid, &ancestors));
         let name = uid.to_string().into();
         Ok(Principal {
             uid,

@@ -39,6 +39,13 @@ pub(super) struct Constraints {
     by_type: FastMap<EntityTypeName, OfType>,
 }
 
+/// Constraints, and those of them that speak of one type.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct About<'a> {
+    all: &'a Constraints,
+    of_type: Option<&'a OfType>,
+}
+
 /// The constraints that speak of a type, or of its entities.
 #[derive(Debug, Default)]
 struct OfType {
@@ -97,24 +104,9 @@ impl Constraints {
         }
     }
 
-    /// The numbers of those that admit an entity which stands in these others, near and far.
-    pub(super) fn admitting<'a>(
-        &self,
-        uid: &'a EntityUid,
-        ancestors: impl IntoIterator<Item = &'a EntityUid>,
-    ) -> SmallVec<[ConstraintNumber; USUAL]> {
-        let mut found = SmallVec::new();
-        found.extend(self.any);
-        let of_type = self.by_type.get(uid.type_name());
-        found.extend(of_type.and_then(|of_type| of_type.is));
-        let of_itself = of_type.and_then(|of_type| of_type.by_id.get(uid.id()));
-        found.extend(of_itself.and_then(|of_entity| of_entity.equal));
-        let of_ancestors = ancestors.into_iter().filter_map(|ancestor| self.of_entity(ancestor));
-        for of_entity in of_itself.into_iter().chain(of_ancestors) {
-            found.extend(of_entity.within);
-            found.extend(of_entity.is_in.as_ref().and_then(|numbers| numbers.get(uid.type_name()).copied()));
-        }
-        found
+    /// For entities of this type.
+    pub(super) fn about(&self, type_name: &EntityTypeName) -> About<'_> {
+        About { all: self, of_type: self.by_type.get(type_name) }
     }
 
     /// Gives back what growing has taken too much.
@@ -133,6 +125,28 @@ impl Constraints {
 
     fn of_entity(&self, uid: &EntityUid) -> Option<&OfEntity> {
         self.by_type.get(uid.type_name())?.by_id.get(uid.id())
+    }
+}
+
+impl About<'_> {
+    /// The numbers of those that admit an entity of the type which stands in these others, near and far.
+    pub(super) fn admitting<'u>(
+        self,
+        uid: &'u EntityUid,
+        ancestors: impl IntoIterator<Item = &'u EntityUid>,
+    ) -> SmallVec<[ConstraintNumber; USUAL]> {
+        let Self { all, of_type } = self;
+        let mut found = SmallVec::new();
+        found.extend(all.any);
+        found.extend(of_type.and_then(|of_type| of_type.is));
+        let of_itself = of_type.and_then(|of_type| of_type.by_id.get(uid.id()));
+        found.extend(of_itself.and_then(|of_entity| of_entity.equal));
+        let of_ancestors = ancestors.into_iter().filter_map(|ancestor| all.of_entity(ancestor));
+        for of_entity in of_itself.into_iter().chain(of_ancestors) {
+            found.extend(of_entity.within);
+            found.extend(of_entity.is_in.as_ref().and_then(|numbers| numbers.get(uid.type_name()).copied()));
+        }
+        found
     }
 }
 

@@ -1,28 +1,48 @@
-//! What questions can have in common: who asks, which action, and the context, judged once.
+//! What questions can have in common, judged once: who asks, which action, on which type, and in which context.
 
 use std::sync::Arc;
 
 use super::Snapshot;
 use super::check::{At, Checker, Form, Mentioned};
 use super::principal::Principal;
-use super::schema::Action;
+use super::schema::{Action, EntityType};
+use super::scope::About;
 use super::typed::Members;
 use crate::model::{Question, Record, Refusal};
 
 /// Members of the context that only the server fills in.
 pub(super) const SERVER_CONTEXT: [&str; 3] = ["now", "token", "caller"];
 
-/// An action that a principal may be asked about, and a context that it may be asked in.
+/// An action that may be asked about, for a principal, on resources of a type, in a context.
 #[derive(Debug)]
 pub(super) struct Setting<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) principal: &'a Principal,
     pub(super) action: &'a Arc<Action>,
+    pub(super) resource_type: GivenType<'a>,
+    /// What policies ask of resources of that type.
+    pub(super) about_resources: About<'a>,
     pub(super) context: Members<'a>,
     /// The entities that the context names.
     pub(super) in_context: Mentioned,
     /// What it is of: another question that says the same has it in common.
-    said: (&'a str, &'a Arc<Record>),
+    said: Said<'a>,
+}
+
+/// A type that a question names.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct GivenType<'a> {
+    pub(super) declared: &'a EntityType,
+    /// Whether its entities are principals, groups or machines.
+    pub(super) is_identity: bool,
+}
+
+/// That part of a question.
+#[derive(Debug, Clone, Copy)]
+struct Said<'a> {
+    action: &'a str,
+    resource_type: &'a str,
+    context: &'a Arc<Record>,
 }
 
 impl<'a> Setting<'a> {
@@ -32,7 +52,10 @@ impl<'a> Setting<'a> {
         principal: &'a Principal,
         question: &'a Question,
     ) -> Result<Self, Refusal> {
-        let action = snapshot.schema.action(&question.action)?;
+        let said = Said::of(question);
+        let action = snapshot.schema.action(said.action)?;
+        let resource_type = GivenType::of(snapshot, said.resource_type)?;
+        action.check_resource(resource_type.declared)?;
         action.check_principal(principal.uid.type_name())?;
         if let Some(name) = question.context.keys().find(|name| SERVER_CONTEXT.contains(name)) {
             return Err(Refusal::malformed(format!("`context.{name}` is filled in by the server")));
@@ -40,13 +63,43 @@ impl<'a> Setting<'a> {
         let mut checker = Checker::new(&snapshot.schema, Form::Plain);
         let supplied = |name: &str| name == "now" && action.wants_now();
         let context = checker.record(&question.context, &action.context, At::Root("context"), supplied)?;
-        let said = (question.action.as_str(), &question.context);
-        Ok(Self { snapshot, principal, action, context, in_context: checker.mentioned, said })
+        Ok(Self {
+            snapshot,
+            principal,
+            action,
+            resource_type,
+            about_resources: snapshot.index.resources.about(&resource_type.declared.name),
+            context,
+            in_context: checker.mentioned,
+            said,
+        })
     }
 
-    /// Whether it is that of this question too. A context that only says the same is not looked at.
+    /// Whether it is that of this question too.
     pub(super) fn is_of(&self, question: &Question) -> bool {
-        let (action, context) = self.said;
-        Arc::ptr_eq(context, &question.context) && action == question.action
+        self.said.is_same(Said::of(question))
+    }
+}
+
+impl<'a> GivenType<'a> {
+    pub(super) fn of(snapshot: &'a Snapshot, name: &str) -> Result<Self, Refusal> {
+        let declared = snapshot.schema.entity_type(name)?;
+        Ok(Self { declared, is_identity: snapshot.plans.is_identity(&declared.name) })
+    }
+}
+
+impl<'a> Said<'a> {
+    fn of(question: &'a Question) -> Self {
+        Self {
+            action: &question.action,
+            resource_type: &question.resource.type_name,
+            context: &question.context,
+        }
+    }
+
+    /// A context that only says the same is not looked at.
+    fn is_same(self, other: Said<'_>) -> bool {
+        Arc::ptr_eq(self.context, other.context)
+            && (self.action, self.resource_type) == (other.action, other.resource_type)
     }
 }

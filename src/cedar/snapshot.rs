@@ -202,8 +202,10 @@ impl Snapshot {
             return Vec::new();
         };
         let ancestors = |uid| entities.ancestors(uid).into_iter().flatten();
-        let principals = self.index.principals.admitting(principal, ancestors(principal));
-        let resources = self.index.resources.admitting(resource, ancestors(resource));
+        let principals =
+            self.index.principals.about(principal.type_name()).admitting(principal, ancestors(principal));
+        let resources =
+            self.index.resources.about(resource.type_name()).admitting(resource, ancestors(resource));
         self.index.admitting(action, &self.index.rows(&principals), &resources).collect()
     }
 }

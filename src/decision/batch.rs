@@ -136,11 +136,12 @@ impl Judged {
             Err(refusal) => Err(refusal.clone()),
         };
         let question = question.as_ref().ok();
-        let action = question.map(|question| case.action(hearing.as_ref().ok(), question));
+        let hearing = hearing.as_ref().ok();
+        let action = question.map(|question| case.action(hearing, question));
         let outcome = judged.as_ref().map_or(Outcome::Refused, |evaluation| evaluation.decision.into());
         let asked = question.zip(action.as_deref());
         self.lines.push(&Line {
-            asked: asked.map(|(question, action)| case.asked(action, question)),
+            asked: asked.map(|(question, action)| case.asked(hearing, action, question)),
             decided: judged.as_ref().ok().map(Into::into),
             refused: judged.as_ref().err().map(Into::into),
             ..Line::new(Opening::OfBatch(batch), decision_id.as_str(), outcome)

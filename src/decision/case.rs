@@ -91,12 +91,11 @@ impl<'a> Case<'a> {
     pub(super) fn decided<'l>(
         &'l self,
         decision_id: &'l DecisionId,
-        action: &'l str,
-        question: &'l Question,
+        asked: Asked<'l>,
         evaluation: &'l Evaluation,
     ) -> Result<Line<'l>, AuditError> {
         Ok(Line {
-            asked: Some(self.asked(action, question)),
+            asked: Some(asked),
             decided: Some(evaluation.into()),
             ..self.line(decision_id, evaluation.decision.into())?
         })
@@ -130,7 +129,8 @@ impl<'a> Case<'a> {
     ) -> Result<DecisionId, AuditError> {
         let decision_id = self.new_id();
         let action = question.map(|question| self.action(None, question));
-        let asked = question.zip(action.as_deref()).map(|(question, action)| self.asked(action, question));
+        let asked =
+            question.zip(action.as_deref()).map(|(question, action)| self.asked(None, action, question));
         let line = Line { asked, refused: Some(refused), ..self.line(&decision_id, Outcome::Refused)? };
         let pending = self.decider.append(&line)?;
         pending.settled().await?;
@@ -138,9 +138,17 @@ impl<'a> Case<'a> {
         Ok(decision_id)
     }
 
-    pub(super) fn asked<'q>(&'q self, action: &'q str, question: &'q Question) -> Asked<'q> {
-        let resource = self.snapshot.entity_name(&question.resource.type_name, &question.resource.id);
-        Asked::new(action, resource, question, self.decider.log.values())
+    /// What is on record of a question, its action in full.
+    pub(super) fn asked<'q>(
+        &'q self,
+        hearing: Option<&'q Hearing<'_>>,
+        action: &'q str,
+        question: &'q Question,
+    ) -> Asked<'q> {
+        let known = hearing.and_then(|hearing| hearing.resource_of(question));
+        let resource = &question.resource;
+        let named = || self.snapshot.entity_name(&resource.type_name, &resource.id);
+        Asked::new(action, known.unwrap_or_else(named), question, self.decider.log.values())
     }
 
     /// What the lines of whole requests have in common. The latency runs until here.
