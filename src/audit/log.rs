@@ -141,26 +141,28 @@ impl Log {
         self.values
     }
 
-    /// Appends lines in one piece and waits until they are as durable as is configured.
+    /// Appends lines in one piece and waits until they are as durable as is configured. Where too much is
+    /// waiting already, they wait for their turn: a few large batches that end together are more than the queue
+    /// takes.
     ///
     /// # Errors
     /// They are not on record, or it is not known whether they are: the answer must be withheld.
     pub async fn record(&self, lines: &[&Lines]) -> Result<Receipt, AuditError> {
-        self.append(lines)?.settled().await
+        let Some(log) = &self.to else { return Ok(Receipt(())) };
+        let appended = match log.append(lines) {
+            Err(AuditError::Full) => log.append_in_turn(lines).await,
+            appended => appended,
+        };
+        log.pending(appended)?.settled().await
     }
 
-    /// Appends lines in one piece: the first half of [`Self::record`], for callers that want
-    /// their buffer back before they wait.
+    /// Appends lines in one piece, if there is room: for callers that want their buffer back before they wait.
+    ///
+    /// # Errors
+    /// They will not be on record.
     pub fn append(&self, lines: &[&Lines]) -> Result<Pending, AuditError> {
         let Some(log) = &self.to else { return Ok(Pending(None)) };
-        let batch = log.append(lines).inspect_err(|_| {
-            log.shared.metrics.audit_refusals.inc();
-        })?;
-        if log.shared.durability == Durability::Queued {
-            log.writer.unpark();
-            return Ok(Pending(None));
-        }
-        Ok(Pending(Some(Waiting { batch, log: Arc::clone(log) })))
+        log.pending(log.append(lines))
     }
 
     /// Opens the file anew, for log rotation; goes on with the old one if that fails.
@@ -179,8 +181,7 @@ impl Log {
         let Some(log) = &self.to else { return Ok(()) };
         let batch = {
             let queue = log.shared.lock();
-            let last = if queue.bytes.is_empty() { queue.writing.as_ref() } else { Some(&queue.batch) };
-            last.cloned()
+            queue.ahead().or_else(|| queue.writing.clone())
         };
         let Some(batch) = batch else { return Ok(()) };
         log.writer.unpark();
@@ -231,6 +232,34 @@ impl Drop for Waiting {
 }
 
 impl Handle {
+    /// Appends as soon as there is room, if that is within `audit.stall`.
+    async fn append_in_turn(self: &Arc<Self>, lines: &[&Lines]) -> Result<Arc<Batch>, AuditError> {
+        let in_turn = async {
+            loop {
+                let ahead = self.shared.lock().ahead();
+                if let Some(batch) = ahead {
+                    Waiting { batch, log: Arc::clone(self) }.outcome().await?;
+                }
+                match self.append(lines) {
+                    Err(AuditError::Full) => {}
+                    appended => return appended,
+                }
+            }
+        };
+        timeout(self.shared.stall, in_turn).await.unwrap_or(Err(AuditError::Full))
+    }
+
+    fn pending(self: &Arc<Self>, appended: Result<Arc<Batch>, AuditError>) -> Result<Pending, AuditError> {
+        let batch = appended.inspect_err(|_| {
+            self.shared.metrics.audit_refusals.inc();
+        })?;
+        if self.shared.durability == Durability::Queued {
+            self.writer.unpark();
+            return Ok(Pending(None));
+        }
+        Ok(Pending(Some(Waiting { batch, log: Arc::clone(self) })))
+    }
+
     fn append(&self, lines: &[&Lines]) -> Result<Arc<Batch>, AuditError> {
         let shared = &self.shared;
         let mut queue = shared.lock();
@@ -311,6 +340,13 @@ impl Shared {
     /// Shows in the metrics how much waits.
     pub(super) fn note_queue(&self, queue: &Queue) {
         self.metrics.audit_queue.set(i64::try_from(queue.bytes.len()).unwrap_or(i64::MAX));
+    }
+}
+
+impl Queue {
+    /// The fate of those whom the next write takes, if there are any.
+    fn ahead(&self) -> Option<Arc<Batch>> {
+        (!self.bytes.is_empty()).then(|| Arc::clone(&self.batch))
     }
 }
 

@@ -311,7 +311,31 @@ async fn what_waits_is_bounded() {
     let hanging = hang(&case, &log).await;
     let _waiting: Vec<_> = std::iter::from_fn(|| log.append(&[&line("waits")]).ok()).take(1_000).collect();
     assert_eq!(log.append(&[&line("one more")]).unwrap_err(), AuditError::Full);
+    let waits = log.record(&[&line("waits for its turn")]).await;
+    assert!(matches!(waits, Err(AuditError::Full | AuditError::Stalled)), "{waits:?}");
     assert_eq!(hanging.await.unwrap().unwrap_err(), AuditError::Stalled);
+}
+
+#[tokio::test]
+async fn many_that_are_ready_at_once_are_more_than_the_queue_takes_and_all_have_their_turn() {
+    for durability in [Durability::Written, Durability::Queued] {
+        let mut case = Case::new(durability);
+        case.config.queue = 1_000;
+        let log = case.open();
+        let large = "x".repeat(case.config.queue / 2);
+        let tasks: Vec<_> = (0..100)
+            .map(|task| {
+                let (log, lines) = (log.clone(), line_of(&task.to_string(), &large));
+                tokio::spawn(async move { log.record(&[&lines]).await })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap().unwrap();
+        }
+        log.flush(PATIENCE).await.unwrap();
+        assert_eq!(case.text().lines().count(), 100);
+        assert_eq!(case.metrics.audit_refusals.get(), 0);
+    }
 }
 
 #[test]
