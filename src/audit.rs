@@ -35,7 +35,8 @@ pub struct Config {
     pub values: bool,
     /// How long an answer waits for its record before it is withheld.
     pub stall: Period,
-    /// How many bytes may wait to be written; more are refused.
+    /// How many bytes may wait to be written. Where there are as many, a batch waits beside them, for `stall` at
+    /// most, and anything else is refused.
     pub queue: usize,
 }
 

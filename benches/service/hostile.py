@@ -55,29 +55,10 @@ FLOOD_CONNECTIONS = 64
 
 def worst(folder: Path, pool: Pool) -> Iterator[Row]:
     """Requests as large as the limits allow, under policies that look at all of it."""
-    (folder / "policies").mkdir()
-    (folder / "policies/looking.cedar").write_text(
-        "".join(
-            f"permit (principal, action, resource) when {{ {condition.replace('{n}', str(n))} }};\n"
-            for n in range(OF_EACH)
-            for condition in CONDITIONS
-        )
-    )
-    (folder / "schema").mkdir()
-    (folder / "schema/hostile.cedarschema").write_text(SCHEMA)
-    written(folder, pool, folder / "schema", "")
-    many = pool.token([f"g-{number:04}" for number in range(GROUPS)])
-    parts = {
-        "a small request": (pool.admin, {}),
-        "1,000 groups": (many, {}),
-        "256 entities, 32 generations": (pool.admin, {"entities": True}),
-        "two sets of 1,000": (pool.admin, {"sets": True}),
-        "two strings of 16 KiB": (pool.admin, {"strings": True}),
-        "all of it": (many, {"entities": True, "sets": True, "strings": True}),
-    }
-    with Palisade(folder) as palisade:
+    parts = questions(pool)
+    with Palisade(looking(folder, pool)) as palisade:
         rounds = Rounds(
-            *(Contestant(name, palisade, question(token, **large)) for name, (token, large) in parts.items()),
+            *(Contestant(name, palisade, question) for name, question in parts.items()),
             connections=WORST_CONNECTIONS,
             seconds=max(SECONDS, LEAST_SECONDS),
         )
@@ -92,6 +73,35 @@ def worst(folder: Path, pool: Pool) -> Iterator[Row]:
     yield rounds.ratio(
         "server CPU of the worst legal request against a small one", "all of it", "a small request", cpu
     )
+
+
+def looking(folder: Path, pool: Pool) -> Path:
+    """A project of those policies."""
+    (folder / "policies").mkdir(parents=True)
+    (folder / "policies/looking.cedar").write_text(
+        "".join(
+            f"permit (principal, action, resource) when {{ {condition.replace('{n}', str(n))} }};\n"
+            for n in range(OF_EACH)
+            for condition in CONDITIONS
+        )
+    )
+    (folder / "schema").mkdir()
+    (folder / "schema/hostile.cedarschema").write_text(SCHEMA)
+    written(folder, pool, folder / "schema", "")
+    return folder
+
+
+def questions(pool: Pool) -> dict[str, Question]:
+    """What is small about a request or as large as may be, by name; the last is all of it."""
+    many = pool.token([f"g-{number:04}" for number in range(GROUPS)])
+    return {
+        "a small request": question(pool.admin),
+        "1,000 groups": question(many),
+        "256 entities, 32 generations": question(pool.admin, entities=True),
+        "two sets of 1,000": question(pool.admin, sets=True),
+        "two strings of 16 KiB": question(pool.admin, strings=True),
+        "all of it": question(many, entities=True, sets=True, strings=True),
+    }
 
 
 def question(token: str, entities: bool = False, sets: bool = False, strings: bool = False) -> Question:

@@ -6,6 +6,7 @@ from itertools import chain
 from pathlib import Path
 
 import answering
+import hostile
 import living
 from pool import Pool
 from project import project
@@ -32,6 +33,10 @@ def practice(folder: Path, pool: Pool) -> Iterator[Row]:
                 drive(palisade.port, question, SECONDS)
             # As a scrape does.
             palisade.metric("palisade_decisions_total")
+    # Seldom, and not to be slow for that: what was not seen at all is made small.
+    large = hostile.questions(pool)["all of it"]
+    with Palisade(hostile.looking(folder / "looking", pool)) as palisade:
+        drive(palisade.port, large, 1, hostile.WORST_CONNECTIONS)
     for _ in chain(living.edited(folder / "edited", pool), living.tests(folder / "tested", pool)):
         pass
     yield from ()

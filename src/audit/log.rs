@@ -142,18 +142,18 @@ impl Log {
     }
 
     /// Appends lines in one piece and waits until they are as durable as is configured. Where too much is
-    /// waiting already, they wait for their turn: a few large batches that end together are more than the queue
-    /// takes.
+    /// waiting already, they wait beside the queue: a few large batches that end together are more than it takes.
     ///
     /// # Errors
     /// They are not on record, or it is not known whether they are: the answer must be withheld.
     pub async fn record(&self, lines: &[&Lines]) -> Result<Receipt, AuditError> {
         let Some(log) = &self.to else { return Ok(Receipt(())) };
-        let appended = match log.append(lines) {
-            Err(AuditError::Full) => log.append_in_turn(lines).await,
-            appended => appended,
-        };
-        log.pending(appended)?.settled().await
+        match log.append(lines) {
+            Err(AuditError::Full) => timeout(log.shared.stall, log.record_beside_others(lines))
+                .await
+                .unwrap_or_else(|_| log.refuse(AuditError::Full)),
+            appended => log.pending(appended)?.settled().await,
+        }
     }
 
     /// Appends lines in one piece, if there is room: for callers that want their buffer back before they wait.
@@ -232,27 +232,32 @@ impl Drop for Waiting {
 }
 
 impl Handle {
-    /// Appends as soon as there is room, if that is within `audit.stall`.
-    async fn append_in_turn(self: &Arc<Self>, lines: &[&Lines]) -> Result<Arc<Batch>, AuditError> {
-        let in_turn = async {
-            loop {
-                let ahead = self.shared.lock().ahead();
-                if let Some(batch) = ahead {
-                    Waiting { batch, log: Arc::clone(self) }.outcome().await?;
-                }
-                match self.append(lines) {
-                    Err(AuditError::Full) => {}
-                    appended => return appended,
+    /// Appends as soon as there is room. Whoever it waits for is not given up: in `queued` mode their answers
+    /// have left.
+    async fn record_beside_others(self: &Arc<Self>, lines: &[&Lines]) -> Result<Receipt, AuditError> {
+        loop {
+            let ahead = self.shared.lock().ahead();
+            if let Some(ahead) = ahead {
+                self.writer.unpark();
+                if ahead.settled().await.is_err() {
+                    // There is room, or there will be none.
+                    return self.pending(self.append(lines))?.settled().await;
                 }
             }
-        };
-        timeout(self.shared.stall, in_turn).await.unwrap_or(Err(AuditError::Full))
+            match self.append(lines) {
+                Err(AuditError::Full) => {}
+                appended => return self.pending(appended)?.settled().await,
+            }
+        }
+    }
+
+    fn refuse<T>(&self, error: AuditError) -> Result<T, AuditError> {
+        self.shared.metrics.audit_refusals.inc();
+        Err(error)
     }
 
     fn pending(self: &Arc<Self>, appended: Result<Arc<Batch>, AuditError>) -> Result<Pending, AuditError> {
-        let batch = appended.inspect_err(|_| {
-            self.shared.metrics.audit_refusals.inc();
-        })?;
+        let batch = appended.or_else(|error| self.refuse(error))?;
         if self.shared.durability == Durability::Queued {
             self.writer.unpark();
             return Ok(Pending(None));

@@ -17,7 +17,7 @@ use crate::model::{
 pub struct Line<'a> {
     /// What it begins with.
     pub opening: Opening<'a>,
-    /// The id in the answer and in the trace: a UUID as text.
+    /// The id in the answer and in the trace.
     pub decision_id: &'a str,
     /// The request, as the program log names it.
     pub request_id: Option<&'a str>,
@@ -180,7 +180,7 @@ impl OfBatch {
     /// Never.
     pub fn new(time: Timestamp, batch: &str) -> serde_json::Result<Self> {
         let members = Members::of(|line| {
-            time.with_text(|time| line.word("time", time));
+            time.with_text(|time| line.text("time", time))?;
             line.text("batch", batch)
         });
         members.map(Self)
@@ -286,10 +286,10 @@ impl<'a> Line<'a> {
 
     pub(super) fn write(&self, line: &mut Object<'_>) -> serde_json::Result<()> {
         match self.opening {
-            Opening::Time(time) => time.with_text(|time| line.word("time", time)),
+            Opening::Time(time) => time.with_text(|time| line.text("time", time))?,
             Opening::OfBatch(OfBatch(members)) => line.members(members),
         }
-        line.word("decision_id", self.decision_id);
+        line.text("decision_id", self.decision_id)?;
         if let Some(request_id) = self.request_id {
             line.text("request_id", request_id)?;
         }

@@ -311,16 +311,40 @@ async fn what_waits_is_bounded() {
     let hanging = hang(&case, &log).await;
     let _waiting: Vec<_> = std::iter::from_fn(|| log.append(&[&line("waits")]).ok()).take(1_000).collect();
     assert_eq!(log.append(&[&line("one more")]).unwrap_err(), AuditError::Full);
-    let waits = log.record(&[&line("waits for its turn")]).await;
+    let waits = log.record(&[&line("waits beside them")]).await;
     assert!(matches!(waits, Err(AuditError::Full | AuditError::Stalled)), "{waits:?}");
     assert_eq!(hanging.await.unwrap().unwrap_err(), AuditError::Stalled);
 }
 
 #[tokio::test]
-async fn many_that_are_ready_at_once_are_more_than_the_queue_takes_and_all_have_their_turn() {
+async fn what_finds_no_room_takes_nothing_away_that_was_promised() {
+    let mut case = Case::new(Durability::Queued);
+    case.config.queue = 1_000;
+    let mut reader = case.pipe();
+    let log = case.open();
+    log.append(&[&line_of("large", &"x".repeat(LARGE))]).unwrap();
+    while case.metrics.audit_queue.get() > 0 {
+        yield_now().await;
+    }
+    let promised = std::iter::from_fn(|| log.append(&[&line("promised")]).ok()).take(1_000).count();
+    assert_eq!(log.record(&[&line("no room")]).await.unwrap_err(), AuditError::Full);
+    let reading = std::thread::spawn(move || {
+        let mut text = String::new();
+        while text.matches("promised").count() < promised {
+            text.push_str(&read(&mut reader, 4_096));
+        }
+        text
+    });
+    log.flush(PATIENCE).await.unwrap();
+    assert!(!reading.join().unwrap().contains("no room"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_that_are_ready_at_once_are_more_than_the_queue_takes_and_all_are_recorded() {
     for durability in [Durability::Written, Durability::Queued] {
         let mut case = Case::new(durability);
         case.config.queue = 1_000;
+        case.config.stall = Period(PATIENCE);
         let log = case.open();
         let large = "x".repeat(case.config.queue / 2);
         let tasks: Vec<_> = (0..100)

@@ -1,4 +1,4 @@
-//! One question, every part of it judged under the schema, whichever policies there are.
+//! One question in its setting, every part of it judged under the schema, whichever policies there are.
 
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
@@ -25,6 +25,7 @@ pub(super) struct Case<'a> {
     pub(super) principal: &'a Principal,
     pub(super) action: &'a Arc<Action>,
     pub(super) setting: &'a Setting<'a>,
+    pub(super) context: &'a Members<'a>,
     pub(super) resource: EntityUid,
     /// What the body says of the resource.
     of_resource: Option<Described<'a>>,
@@ -71,7 +72,9 @@ impl<'a> Case<'a> {
             further.insert(uid, described);
         }
         let mentioned = intake.checker.mentioned;
-        let case = Self { snapshot, principal, action, setting, resource, of_resource, further, mentioned };
+        let context = setting.context.as_ref().map_err(Refusal::clone)?;
+        let case =
+            Self { snapshot, principal, action, setting, context, resource, of_resource, further, mentioned };
         case.check_ancestry()?;
         Ok(case)
     }

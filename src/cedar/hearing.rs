@@ -37,7 +37,7 @@ impl<'a> Hearing<'a> {
         self.snapshot.decide(&Case::judge(setting, question)?, self.now)
     }
 
-    /// The full name of a question's action, where the last that could be asked was of the same.
+    /// The full name of a question's action, where the last question had the same setting.
     pub fn action_of(&self, question: &Question) -> Option<&Arc<str>> {
         self.setting_of(question).map(|setting| &setting.action.name)
     }
@@ -57,15 +57,16 @@ mod tests {
     use super::*;
     use crate::cedar::{Source, Sources, compile};
     use crate::model::identity::Serial;
-    use crate::model::{Batch, Decision, Identity, Kind, Limits, Origin, TokenUse};
+    use crate::model::{Batch, Decision, Identity, Kind, Limits, Origin, RefusalCode, TokenUse};
 
     #[test]
     fn what_was_asked_before_changes_no_evaluation() {
         let file = |text: &str| vec![Source { path: "f".into(), name: "f".into(), text: text.into() }];
-        let schema = "entity Group; entity User in [Group]; entity Doc;
-            action read, edit appliesTo { principal: User, resource: Doc, context: { calm?: Bool } };
+        let schema = "entity Group; entity User in [Group]; entity Doc; entity Note;
+            action read, edit appliesTo
+                { principal: User, resource: [Doc, Note, User], context: { calm?: Bool } };
             action sort appliesTo { principal: User, resource: Doc };";
-        let policies = "permit (principal, action == Action::\"read\", resource);
+        let policies = "permit (principal, action == Action::\"read\", resource is Doc);
             permit (principal, action == Action::\"edit\", resource) when { context has calm && context.calm };";
         let sources = Sources { policies: file(policies), schema: file(schema), ..Sources::default() };
         let snapshot = compile(&sources, &Limits::default()).unwrap().snapshot;
@@ -83,38 +84,55 @@ mod tests {
             origin: Origin::Token,
             serial: Serial::next(),
         };
-        let asks = |action: &str, context: &str| {
-            format!(r#"{{"action": "{action}", "resource": {{"type": "Doc", "id": "d"}}{context}}}"#)
+        let asks = |action: &str, of_type: &str, more: &str| {
+            format!(
+                r#"{{"action": "{action}", "resource": {{"type": "{of_type}", "id": "x", "attributes": {{}}}}{more}}}"#
+            )
         };
-        let own = r#", "context": {"calm": false}"#;
-        let asked = [
-            asks("edit", ""),
-            asks("read", ""),
-            asks("edit", ""),
-            asks("sort", ""),
-            asks("edit", ""),
-            asks("no such", ""),
-            asks("edit", ""),
+        let (calm, wild) = (r#", "context": {"calm": true}"#, r#", "context": {"calm": false}"#);
+        let in_one_context = [
+            (asks("edit", "Doc", ""), true),
+            (asks("read", "Doc", ""), true),
+            (asks("read", "Note", ""), false),
+            (asks("read", "User", ""), false),
+            (asks("read", "Doc", ""), true),
+            (asks("sort", "Doc", ""), false),
+            (asks("edit", "Note", ""), true),
+            (asks("edit", "No such", ""), false),
+            (asks("no such", "Note", ""), false),
+            (asks("edit", "Note", ""), true),
         ];
-        let of_batch = format!(r#"{{"requests": [{}], "context": {{"calm": true}}}}"#, asked.join(","));
-        let asked = [asks("edit", own), asks("edit", r#", "context": {"calm": true}"#), asks("edit", "")];
-        let of_items = format!(r#"{{"requests": [{}]}}"#, asked.join(","));
-        let items: Vec<_> = [of_batch, of_items]
-            .iter()
-            .flat_map(|json| Batch::parse(json.as_bytes(), &Limits::default()).unwrap().items)
-            .map(|item| item.question.unwrap())
-            .collect();
+        let in_their_own = [
+            (asks("edit", "Doc", wild), false),
+            (asks("edit", "Doc", calm), true),
+            (asks("edit", "Doc", ""), false),
+        ];
+        let batch = |asked: &[(String, bool)], more: &str| {
+            let asked: Vec<_> = asked.iter().map(|(asked, _)| asked.as_str()).collect();
+            let json = format!(r#"{{"requests": [{}]{more}}}"#, asked.join(","));
+            Batch::parse(json.as_bytes(), &Limits::default()).unwrap().items
+        };
+        let items = batch(&in_one_context, calm).into_iter().chain(batch(&in_their_own, ""));
+        let items: Vec<_> = items.map(|item| item.question.unwrap()).collect();
 
         let now = Timestamp::from_millis(0);
         let principal = snapshot.principal(&me).unwrap();
         let mut hearing = Hearing::new(&snapshot, &principal, now);
-        let together: Vec<_> = items.iter().map(|question| hearing.evaluate(question)).collect();
+        let mut together = Vec::new();
+        for question in &items {
+            together.push(hearing.evaluate(question));
+            let action = hearing.action_of(question).map(ToString::to_string);
+            assert!(action.is_none_or(|name| name == format!("Action::\"{}\"", question.action)));
+            let resource = hearing.resource_of(question).map(|name| name.to_string());
+            assert!(resource.is_none_or(|name| name == format!("{}::\"x\"", question.resource.type_name)));
+        }
         let alone: Vec<_> = items.iter().map(|question| snapshot.evaluate(&me, question, now)).collect();
         assert_eq!(together, alone);
         let may = together
             .iter()
             .map(|judged| judged.as_ref().is_ok_and(|judged| judged.decision == Decision::Allow));
-        let expected = [true, true, true, false, true, false, true, false, true, false];
+        let expected = in_one_context.iter().chain(&in_their_own).map(|(_, may)| *may);
         assert!(may.eq(expected), "{together:?}");
+        assert_eq!(together[3].as_ref().map_err(|refusal| refusal.code), Err(RefusalCode::ForgedIdentity));
     }
 }

@@ -70,7 +70,7 @@ impl Case<'_> {
 
     /// The context with the time of the request, where the schema declares it.
     fn context_at(&self, now: Timestamp) -> Result<Context, Refusal> {
-        let mut given = expressions(&self.setting.context).map_err(Refusal::mismatch)?;
+        let mut given = expressions(self.context).map_err(Refusal::mismatch)?;
         if self.action.wants_now() {
             given.push(("now".to_owned(), self.snapshot.last_now.at(now)));
         }

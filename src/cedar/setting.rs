@@ -13,7 +13,7 @@ use crate::model::{Question, Record, Refusal};
 /// Members of the context that only the server fills in.
 pub(super) const SERVER_CONTEXT: [&str; 3] = ["now", "token", "caller"];
 
-/// An action that may be asked about, for a principal, on resources of a type, in a context.
+/// An action that may be asked about, for a principal, on resources of a type; and the context that it is asked in.
 #[derive(Debug)]
 pub(super) struct Setting<'a> {
     pub(super) snapshot: &'a Snapshot,
@@ -22,7 +22,8 @@ pub(super) struct Setting<'a> {
     pub(super) resource_type: GivenType<'a>,
     /// What policies ask of resources of that type.
     pub(super) about_resources: About<'a>,
-    pub(super) context: Members<'a>,
+    /// Or why it is none: what else is wrong with a question is said before that.
+    pub(super) context: Result<Members<'a>, Refusal>,
     /// The entities that the context names.
     pub(super) in_context: Mentioned,
     /// What it is of: another question that says the same has it in common.
@@ -37,7 +38,7 @@ pub(super) struct GivenType<'a> {
     pub(super) is_identity: bool,
 }
 
-/// That part of a question.
+/// What a question says of its setting.
 #[derive(Debug, Clone, Copy)]
 struct Said<'a> {
     action: &'a str,
@@ -46,7 +47,7 @@ struct Said<'a> {
 }
 
 impl<'a> Setting<'a> {
-    /// Judges that part of a question under the schema.
+    /// Judges the setting of a question under the schema.
     pub(super) fn of(
         snapshot: &'a Snapshot,
         principal: &'a Principal,
@@ -57,12 +58,8 @@ impl<'a> Setting<'a> {
         let resource_type = GivenType::of(snapshot, said.resource_type)?;
         action.check_resource(resource_type.declared)?;
         action.check_principal(principal.uid.type_name())?;
-        if let Some(name) = question.context.keys().find(|name| SERVER_CONTEXT.contains(name)) {
-            return Err(Refusal::malformed(format!("`context.{name}` is filled in by the server")));
-        }
         let mut checker = Checker::new(&snapshot.schema, Form::Plain);
-        let supplied = |name: &str| name == "now" && action.wants_now();
-        let context = checker.record(&question.context, &action.context, At::Root("context"), supplied)?;
+        let context = judged_context(&mut checker, action, said.context);
         Ok(Self {
             snapshot,
             principal,
@@ -79,6 +76,18 @@ impl<'a> Setting<'a> {
     pub(super) fn is_of(&self, question: &Question) -> bool {
         self.said.is_same(Said::of(question))
     }
+}
+
+fn judged_context<'a>(
+    checker: &mut Checker<'_>,
+    action: &Action,
+    context: &'a Record,
+) -> Result<Members<'a>, Refusal> {
+    if let Some(name) = context.keys().find(|name| SERVER_CONTEXT.contains(name)) {
+        return Err(Refusal::malformed(format!("`context.{name}` is filled in by the server")));
+    }
+    let supplied = |name: &str| name == "now" && action.wants_now();
+    checker.record(context, &action.context, At::Root("context"), supplied)
 }
 
 impl<'a> GivenType<'a> {

@@ -156,8 +156,7 @@ fn write(
         object.word("code", error.code.as_str());
         Ok(())
     })?;
-    object.word("decision_id", decision_id.as_str());
-    Ok(())
+    object.text("decision_id", decision_id.as_str())
 }
 
 impl DecisionId {

@@ -5,7 +5,7 @@ use std::fmt;
 /// `Shop::Product::"p-1"`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EntityName<'a> {
-    /// Of an id that needs no escaping: every record has one, and putting it together takes as long as a decision.
+    /// Of an id that needs no escaping, as nearly all are: written piece by piece, without a text for the whole.
     Plain {
         /// The type in full.
         type_name: &'a str,
