@@ -56,8 +56,7 @@ impl<'a> Hearing<'a> {
 mod tests {
     use super::*;
     use crate::cedar::{Source, Sources, compile};
-    use crate::model::identity::Serial;
-    use crate::model::{Batch, Decision, Identity, Kind, Limits, Origin, RefusalCode, TokenUse};
+    use crate::model::{Batch, Decision, Identity, Limits, RefusalCode};
 
     #[test]
     fn what_was_asked_before_changes_no_evaluation() {
@@ -70,20 +69,7 @@ mod tests {
             permit (principal, action == Action::\"edit\", resource) when { context has calm && context.calm };";
         let sources = Sources { policies: file(policies), schema: file(schema), ..Sources::default() };
         let snapshot = compile(&sources, &Limits::default()).unwrap().snapshot;
-        let me = Identity {
-            issuer: "".into(),
-            kind: Kind::User,
-            subject: "me".to_owned(),
-            groups: Vec::new(),
-            token_use: TokenUse::Access,
-            username: None,
-            client_id: None,
-            scope: None,
-            claims: [].into(),
-            token_id: None,
-            origin: Origin::Token,
-            serial: Serial::next(),
-        };
+        let me = Identity::of_user("me", &[]);
         let asks = |action: &str, of_type: &str, more: &str| {
             format!(
                 r#"{{"action": "{action}", "resource": {{"type": "{of_type}", "id": "x", "attributes": {{}}}}{more}}}"#

@@ -9,8 +9,7 @@ use proptest::strategy::Union;
 use serde_json::{Value, json};
 
 use super::{Settings, Snapshot, Source, Sources, compile};
-use crate::model::identity::Serial;
-use crate::model::{Body, Identity, Issuer, Kind, Limits, Origin, Timestamp, TokenUse};
+use crate::model::{Body, Identity, Issuer, Limits, Timestamp};
 
 const SCHEMA: &str = r#"
 entity Colour enum ["red", "green"];
@@ -47,20 +46,7 @@ fn snapshot() -> Arc<Snapshot> {
 }
 
 fn me() -> Identity {
-    Identity {
-        issuer: "".into(),
-        kind: Kind::User,
-        subject: "me".to_owned(),
-        groups: vec!["staff".to_owned()],
-        token_use: TokenUse::Access,
-        username: None,
-        client_id: None,
-        scope: None,
-        claims: [].into(),
-        token_id: None,
-        origin: Origin::Token,
-        serial: Serial::next(),
-    }
+    Identity::of_user("me", &["staff"])
 }
 
 /// Values of every type of the schema, well-formed and not.

@@ -1,7 +1,6 @@
 //! Decisions of a real snapshot, and what is on record of them.
 #![expect(clippy::disallowed_methods, reason = "the tests look at the file that was written")]
 
-use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +13,7 @@ use crate::audit::{Config, Sink};
 use crate::cedar::limits::EVALUATION_STACK;
 use crate::cedar::live::{self, Publisher};
 use crate::cedar::{Settings, Source, Sources, compile};
-use crate::model::identity::Serial;
-use crate::model::{Batch, Body, Issuer, Kind, Limits, Origin, RefusalCode, Timestamp, TokenUse};
+use crate::model::{Batch, Body, Issuer, Kind, Limits, RefusalCode, Timestamp};
 
 const SCHEMA: &str = "
     namespace Shop {
@@ -90,20 +88,7 @@ fn snapshot(policies: &str) -> Arc<crate::cedar::Snapshot> {
 }
 
 fn member_of(groups: &[&str]) -> Arc<Identity> {
-    Arc::new(Identity {
-        issuer: "".into(),
-        kind: Kind::User,
-        subject: "3f0c".to_owned(),
-        groups: groups.iter().map(|&group| group.to_owned()).collect(),
-        token_use: TokenUse::Access,
-        username: None,
-        client_id: None,
-        scope: None,
-        claims: BTreeMap::new(),
-        token_id: None,
-        origin: Origin::Token,
-        serial: Serial::next(),
-    })
+    Arc::new(Identity::of_user("3f0c", groups))
 }
 
 fn question(action: &str) -> Question {

@@ -74,6 +74,27 @@ pub enum Origin {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Serial(u64);
 
+#[cfg(test)]
+impl Identity {
+    /// A user of the issuer that is not configured, as an access token tells of it.
+    pub(crate) fn of_user(subject: &str, groups: &[&str]) -> Self {
+        Self {
+            issuer: "".into(),
+            kind: Kind::User,
+            subject: subject.to_owned(),
+            groups: groups.iter().map(|&group| group.to_owned()).collect(),
+            token_use: TokenUse::Access,
+            username: None,
+            client_id: None,
+            scope: None,
+            claims: BTreeMap::new(),
+            token_id: None,
+            origin: Origin::Token,
+            serial: Serial::next(),
+        }
+    }
+}
+
 impl Serial {
     /// The next one.
     pub fn next() -> Self {

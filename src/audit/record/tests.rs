@@ -2,23 +2,14 @@
 
 use super::super::Lines;
 use super::*;
-use crate::model::identity::Serial;
-use crate::model::{Body, Kind, Limits, Origin, PolicyErrorCode, TokenUse};
+use crate::model::{Body, Limits, PolicyErrorCode};
 
 fn identity() -> Identity {
     Identity {
         issuer: "https://issuer.example/pool".into(),
-        kind: Kind::User,
-        subject: "3f0c".to_owned(),
-        groups: vec!["admin".to_owned(), "a\u{202e}b".to_owned()],
-        token_use: TokenUse::Access,
-        username: None,
-        client_id: None,
-        scope: None,
         claims: BTreeMap::from([("custom:team".to_owned(), Value::String("toys".into()))]),
         token_id: Some("jti-1".to_owned()),
-        origin: Origin::Token,
-        serial: Serial::next(),
+        ..Identity::of_user("3f0c", &["admin", "a\u{202e}b"])
     }
 }
 

@@ -4,8 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::cedar::{Settings, Source, Sources, compile};
-use crate::model::identity::Serial;
-use crate::model::{Body, Issuer, Kind, Limits, Origin, Timestamp};
+use crate::model::{Body, Issuer, Limits, Timestamp};
 
 const SCHEMA: &str = "
 entity Group in [Group];
@@ -33,20 +32,7 @@ fn project(policies: &str, stored: &str) -> Arc<Snapshot> {
 }
 
 fn me(groups: &[&str]) -> Identity {
-    Identity {
-        issuer: "".into(),
-        kind: Kind::User,
-        subject: "me".to_owned(),
-        groups: groups.iter().map(|group| (*group).to_owned()).collect(),
-        token_use: TokenUse::Access,
-        username: None,
-        client_id: None,
-        scope: None,
-        claims: [].into(),
-        token_id: None,
-        origin: Origin::Token,
-        serial: Serial::next(),
-    }
+    Identity::of_user("me", groups)
 }
 
 fn question(body: &Value) -> crate::model::Question {

@@ -4,8 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::cedar::{Source, Sources, compile};
-use crate::model::identity::Serial;
-use crate::model::{Body, Kind, Limits, Origin, TokenUse};
+use crate::model::{Body, Limits, Origin};
 
 const SCHEMA: &str = "
 entity Group;
@@ -32,20 +31,7 @@ fn snapshot() -> Arc<Snapshot> {
 }
 
 fn editor(groups: &[&str]) -> Identity {
-    Identity {
-        issuer: "".into(),
-        kind: Kind::User,
-        subject: "me".to_owned(),
-        groups: groups.iter().map(|group| (*group).to_owned()).collect(),
-        token_use: TokenUse::Access,
-        username: None,
-        client_id: None,
-        scope: None,
-        claims: [].into(),
-        token_id: None,
-        origin: Origin::Given,
-        serial: Serial::next(),
-    }
+    Identity { origin: Origin::Given, ..Identity::of_user("me", groups) }
 }
 
 fn edit(attributes: &serde_json::Value) -> Question {
