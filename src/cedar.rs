@@ -35,6 +35,7 @@ mod memory;
 pub mod named;
 #[cfg(test)]
 mod oracle;
+mod origin;
 mod outline;
 mod parts;
 mod policies;

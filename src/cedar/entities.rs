@@ -14,11 +14,12 @@ use super::check::{At, Checker, Form};
 use super::hashing::FastSet;
 use super::json::{self, Part};
 use super::kept::{Keeper, KeptMembers, has_extension, kept_expressions};
+use super::origin::{Origin, Origins};
 use super::progress::{Progress, Work};
 use super::schema::Schema;
 use super::typed::Expressions;
 use super::workers::on_several;
-use crate::model::{Finding, Limits, Place, Record, Value};
+use crate::model::{Finding, Limits, Places, Record, Value};
 
 /// How many generations of ancestors stored entities may have: the closure is kept per entity,
 /// and a chain of 1,000 takes 114 MB.
@@ -97,12 +98,18 @@ impl StoredFiles<'_> {
         let mut findings = Vec::new();
         let files = files?;
         store.0.reserve(files.iter().map(|(entities, _)| entities.len()).sum());
+        // Each in its own order, which is that of the files: of the firsts too, where a file was copied.
+        let (mut firsts, mut seconds) = (Origins::of(sources), Origins::of(sources));
         for (entities, found) in files {
             findings.extend(found);
             for stored in entities {
-                match store.get(&stored.0.uid) {
-                    None => drop(store.0.insert(stored)),
-                    Some(first) => findings.extend(twice(&stored.0, first, sources)),
+                let Some(first) = store.get(&stored.0.uid) else {
+                    store.0.insert(stored);
+                    continue;
+                };
+                if let Some((first, second)) = firsts.find(first.origin).zip(seconds.find(stored.0.origin)) {
+                    let message = format!("`{}` is described twice, first at {first}", stored.0.uid);
+                    findings.push(second.error("duplicate-entity", message));
                 }
             }
         }
@@ -178,49 +185,18 @@ impl StoredFiles<'_> {
         };
         let (mut entities, mut findings) = (Vec::with_capacity(parts.len()), Vec::new());
         let mut names = HashSet::new();
+        let mut places = Places::of(&source.text);
         for part in parts {
             match self.entity(part, Origin::of(number, part), &mut names) {
                 Ok(stored) => entities.push(ByUid(Box::new(stored))),
-                Err(message) => findings.push(part.error("entity", message)),
+                Err(message) => findings.push(
+                    Finding::error(&source.path, "entity", message)
+                        .at(places.at(part.offset(), part.length())),
+                ),
             }
         }
         (entities, findings)
     }
-}
-
-/// Where a description stands: of a million entities each has one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Origin {
-    file: u32,
-    /// In bytes.
-    offset: u32,
-    length: u32,
-}
-
-impl Origin {
-    fn of(file: u32, part: Part<'_>) -> Self {
-        let bytes = |count| u32::try_from(count).unwrap_or(u32::MAX);
-        Self { file, offset: bytes(part.offset()), length: bytes(part.length()) }
-    }
-
-    fn finding(self, sources: &[Source], code: &'static str, message: impl Into<String>) -> Option<Finding> {
-        let source = sources.get(self.file as usize)?;
-        Some(Finding::error(&source.path, code, message).at(self.place(source)))
-    }
-
-    fn place(self, source: &Source) -> Place {
-        Place::of(&source.text, self.offset as usize, self.length as usize)
-    }
-}
-
-fn twice(second: &StoredEntity, first: &StoredEntity, sources: &[Source]) -> Option<Finding> {
-    let source = sources.get(first.origin.file as usize)?;
-    let place = first.origin.place(source);
-    let message = format!(
-        "`{}` is described twice, first at {}:{}:{}",
-        first.uid, source.path, place.line, place.column
-    );
-    second.origin.finding(sources, "duplicate-entity", message)
 }
 
 impl Store {
@@ -292,7 +268,8 @@ impl Store {
         let message = format!(
             "`{too_deep}` has more than {STORED_ANCESTRY} generations of ancestors, or stands in itself"
         );
-        self.get(too_deep)?.origin.finding(sources, "ancestry", message)
+        let described = Origins::of(sources).find(self.get(too_deep)?.origin)?;
+        Some(described.error("ancestry", message))
     }
 }
 

@@ -6,8 +6,9 @@ use serde_json::value::RawValue;
 use super::Source;
 use crate::model::{Finding, Place, object};
 
-/// One element of the list that a file holds. Places are found when a finding wants one: counting
-/// the lines before each of a million entities would be quadratic.
+/// One element of the list that a file holds. Its place is found by who wants one, with the
+/// [`Places`](crate::model::Places) of the file: counting the lines before each of a million entities would be
+/// quadratic.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Part<'a> {
     pub(super) source: &'a Source,
@@ -40,14 +41,6 @@ impl Part<'_> {
     /// In bytes.
     pub(super) const fn length(self) -> usize {
         self.raw.len()
-    }
-
-    pub(super) fn place(self) -> Place {
-        Place::of(&self.source.text, self.offset(), self.raw.len())
-    }
-
-    pub(super) fn error(self, code: &'static str, message: impl Into<String>) -> Finding {
-        Finding::error(&self.source.path, code, message).at(self.place())
     }
 }
 

@@ -97,34 +97,39 @@ impl Finding {
     }
 }
 
-/// The places of one text. Where they are asked for in the order of the text, no line is counted twice.
+/// The places of one text. Where they are asked for in the order of the text, no part of it is counted twice:
+/// files that programs write can be a single line.
 #[derive(Debug)]
 pub struct Places<'text> {
     text: &'text str,
-    /// A place whose line is known.
+    /// A place whose line and column are known.
     offset: usize,
     line: usize,
+    column: usize,
 }
 
 impl<'text> Places<'text> {
     /// Those of this text.
     pub const fn of(text: &'text str) -> Self {
-        Self { text, offset: 0, line: 1 }
+        Self { text, offset: 0, line: 1, column: 1 }
     }
 
     /// The place of `length` bytes at `offset`, as [`Place::of`] gives it.
     pub fn at(&mut self, offset: usize, length: usize) -> Place {
         let offset = self.text.floor_char_boundary(offset.min(self.text.len()));
         if offset < self.offset {
-            (self.offset, self.line) = (0, 1);
+            *self = Self::of(self.text);
         }
         let since = self.text.get(self.offset..offset).unwrap_or_default();
-        self.line += since.bytes().filter(|byte| *byte == b'\n').count();
+        match since.rsplit_once('\n') {
+            None => self.column += since.chars().count(),
+            Some((before, on_the_line)) => {
+                self.line += before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+                self.column = on_the_line.chars().count() + 1;
+            }
+        }
         self.offset = offset;
-        let before = self.text.get(..offset).unwrap_or_default();
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
-        Place { line: self.line, column, offset, length }
+        Place { line: self.line, column: self.column, offset, length }
     }
 }
 
@@ -163,7 +168,7 @@ mod tests {
 
     #[test]
     fn places_are_the_same_in_whatever_order_they_are_asked_for() {
-        let text = "é\n\nnaïve\nforbid";
+        let text = "é, é\n\nnaïve, naïve\nforbid";
         let mut places = Places::of(text);
         for offset in (0..=text.len() + 1).chain([7, 7, 3, 99, 0]) {
             assert_eq!(places.at(offset, 1), Place::of(text, offset, 1), "{offset}");
