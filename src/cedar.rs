@@ -54,6 +54,7 @@ pub mod sources;
 mod statements;
 pub mod trace;
 mod typed;
+mod uid;
 pub mod ungated;
 mod validation;
 mod verdict;

@@ -4,29 +4,26 @@
 
 use std::collections::{HashMap, HashSet};
 
-use cedar_policy::EntityUid;
+use super::uid::{Uid, Uids};
 
 /// The first of the entities that has more than `limit` generations of ancestors, as one that
 /// stands in itself has. `parents` knows the near ones.
 pub(super) fn first_too_deep<'a>(
-    uids: impl IntoIterator<Item = &'a EntityUid>,
-    parents: impl Fn(&EntityUid) -> Option<&'a [EntityUid]>,
+    uids: impl IntoIterator<Item = Uid<'a>>,
+    parents: impl Fn(Uid<'a>) -> Uids<'a>,
     limit: usize,
-) -> Option<&'a EntityUid> {
+) -> Option<Uid<'a>> {
     let mut depths = HashMap::default();
-    uids.into_iter().find(|uid| depth(uid, &parents, limit, &mut depths).is_none())
+    uids.into_iter().find(|uid| depth(*uid, &parents, limit, &mut depths).is_none())
 }
 
 /// Everything that an entity with these parents stands in. `parents` knows the others' near ones.
-pub(super) fn ancestors<'a>(
-    near: &'a [EntityUid],
-    parents: impl Fn(&EntityUid) -> Option<&'a [EntityUid]>,
-) -> HashSet<&'a EntityUid> {
+pub(super) fn ancestors<'a>(near: Uids<'a>, parents: impl Fn(Uid<'a>) -> Uids<'a>) -> HashSet<Uid<'a>> {
     let mut found = HashSet::default();
-    let mut open: Vec<&'a EntityUid> = near.iter().collect();
+    let mut open: Vec<_> = near.iter().collect();
     while let Some(uid) = open.pop() {
         if found.insert(uid) {
-            open.extend(parents(uid).unwrap_or_default());
+            open.extend(parents(uid).iter());
         }
     }
     found
@@ -34,16 +31,16 @@ pub(super) fn ancestors<'a>(
 
 /// Recurses no deeper than `left`; none where the generations are more.
 fn depth<'a>(
-    uid: &'a EntityUid,
-    parents: &impl Fn(&EntityUid) -> Option<&'a [EntityUid]>,
+    uid: Uid<'a>,
+    parents: &impl Fn(Uid<'a>) -> Uids<'a>,
     left: usize,
-    depths: &mut HashMap<&'a EntityUid, usize>,
+    depths: &mut HashMap<Uid<'a>, usize>,
 ) -> Option<usize> {
     let mut deepest = 0;
-    if let Some(known) = depths.get(uid) {
+    if let Some(known) = depths.get(&uid) {
         deepest = *known;
     } else {
-        for parent in parents(uid).unwrap_or_default() {
+        for parent in parents(uid).iter() {
             deepest = deepest.max(depth(parent, parents, left.checked_sub(1)?, depths)? + 1);
         }
         depths.insert(uid, deepest);

@@ -9,13 +9,14 @@ use cedar_policy::{Entity, EntityUid};
 
 use super::Snapshot;
 use super::ancestry::{ancestors, first_too_deep};
-use super::check::{At, Checker, Form, Mentioned};
+use super::check::{At, Checker, Form};
 use super::index::Filed;
 use super::principal::Principal;
 use super::schema::{Action, EntityType};
 use super::scope::Standing;
 use super::setting::{GivenType, Setting};
 use super::typed::{Members, expressions};
+use super::uid::{Uid, Uids};
 use crate::model::{EntityDescription, EntityReference, Question, Record, Refusal, RefusalCode};
 
 /// A question that may be asked. Nothing is left that could be refused, whichever policies there are.
@@ -26,13 +27,13 @@ pub(super) struct Case<'a> {
     pub(super) action: &'a Arc<Action>,
     pub(super) setting: &'a Setting<'a>,
     pub(super) context: &'a Members<'a>,
-    pub(super) resource: EntityUid,
+    pub(super) resource: Uid<'a>,
     /// What the body says of the resource.
     of_resource: Option<Described<'a>>,
     /// What it says of others.
-    further: HashMap<EntityUid, Described<'a>>,
+    further: HashMap<Uid<'a>, Described<'a>>,
     /// The entities that the descriptions name, repeats included.
-    mentioned: Mentioned,
+    mentioned: Vec<Uid<'a>>,
 }
 
 /// What the body says of one entity.
@@ -58,14 +59,14 @@ impl<'a> Case<'a> {
     /// Judges the rest of a question under the schema; the setting is its own.
     pub(super) fn judge(setting: &'a Setting<'a>, question: &'a Question) -> Result<Self, Refusal> {
         let Setting { snapshot, principal, action, .. } = setting;
-        let resource = setting.resource_type.declared.entity(&question.resource.id)?;
+        let resource = setting.resource_type.declared.uid(&question.resource.id)?;
         let checker = Checker::new(&snapshot.schema, Form::Plain);
         let mut intake = Intake { snapshot, principal, checker };
-        let of_resource = intake.resource(&question.resource, setting.resource_type, &resource)?;
+        let of_resource = intake.resource(&question.resource, setting.resource_type, resource)?;
         let mut further = HashMap::default();
         for (index, entity) in question.entities.iter().enumerate() {
             let at = At::Element(&At::Root("entities"), index);
-            let (uid, described) = intake.further(entity, &resource, at)?;
+            let (uid, described) = intake.further(entity, resource, at)?;
             if further.contains_key(&uid) {
                 return Err(Refusal::malformed(format!("`{at}`: `{uid}` is described twice")));
             }
@@ -82,9 +83,11 @@ impl<'a> Case<'a> {
     /// The policies whose scope admits the question, by id.
     pub(super) fn admitting(&self) -> impl Iterator<Item = &'a Filed> + use<'a> {
         let about = self.setting.about_resources;
-        let resources = match self.parents(&self.resource).unwrap_or_default() {
-            near if self.stand_in_nothing(near) => about.admitting(&self.resource, near),
-            _ => about.admitting(&self.resource, self.ancestors_of_resource()),
+        let near = self.parents(self.resource);
+        let resources = if self.stand_in_nothing(near) {
+            about.admitting(self.resource, near.iter())
+        } else {
+            about.admitting(self.resource, self.ancestors_of_resource())
         };
         self.snapshot.index.admitting(self.action, &self.principal.rows, &resources)
     }
@@ -92,14 +95,14 @@ impl<'a> Case<'a> {
     /// The principal for scopes to look at.
     pub(super) fn principal(&self) -> Standing<'a, impl Fn(&EntityUid) -> bool> {
         let principal = self.principal;
-        Standing::new(&principal.uid, |uid| principal.ancestors.contains(uid))
+        Standing::new((&principal.uid).into(), |uid| principal.ancestors.contains(uid))
     }
 
     /// The resource for scopes to look at. Its ancestors are found when the first scope asks.
     pub(super) fn resource(&self) -> Standing<'_, impl Fn(&EntityUid) -> bool> {
         let found = OnceCell::new();
         let find = || self.ancestors_of_resource();
-        Standing::new(&self.resource, move |uid| found.get_or_init(find).contains(uid))
+        Standing::new(self.resource, move |uid| found.get_or_init(find).contains(&Uid::from(uid)))
     }
 
     /// An entity as the engine takes it, its ancestors left out where nobody asks for them; nothing where
@@ -107,16 +110,16 @@ impl<'a> Case<'a> {
     ///
     /// # Errors
     /// The engine's words; never for what was judged.
-    pub(super) fn entity(&self, uid: &EntityUid, ancestors: bool) -> Result<Option<Entity>, String> {
-        if *uid == self.principal.uid {
-            return Ok(self.principal.alone.get(uid).cloned());
+    pub(super) fn entity(&self, uid: Uid<'_>, ancestors: bool) -> Result<Option<Entity>, String> {
+        if self.is_principal(uid) {
+            return Ok(self.principal.alone.get(&self.principal.uid).cloned());
         }
         match self.described(uid) {
             Some(described) => {
                 let parents = if ancestors { self.named(&described.parents) } else { &[] };
-                described.entity(uid.clone(), parents).map(Some)
+                described.entity(uid, parents).map(Some)
             }
-            None => match self.snapshot.schema.action_entity(uid) {
+            None => match self.snapshot.schema.action_entity(&uid.owned()) {
                 Some(action) => Ok(Some(action.clone())),
                 None => self.snapshot.store.entity(uid),
             },
@@ -125,42 +128,48 @@ impl<'a> Case<'a> {
 
     /// What the description of an entity mentions, whoever gave it: its parents, and what its attributes
     /// and tags name.
-    pub(super) fn mentioned_by(&self, uid: &EntityUid) -> &[EntityUid] {
+    pub(super) fn mentioned_by<'s>(&'s self, uid: Uid<'s>) -> Uids<'s> {
         // Tokens name no entities, so of a principal all that is mentioned is stored.
         match self.described(uid) {
-            Some(described) => self.named(&described.mentions),
-            None => self.snapshot.store.references(uid),
+            Some(described) => self.named(&described.mentions).into(),
+            None => self.snapshot.store.references(uid).into(),
         }
     }
 
     /// What an entity stands in by itself, whoever says so: the token, the body or the store.
-    pub(super) fn parents(&self, uid: &EntityUid) -> Option<&[EntityUid]> {
-        if *uid == self.principal.uid {
-            return Some(&self.principal.parents);
+    pub(super) fn parents<'s>(&'s self, uid: Uid<'s>) -> Uids<'s> {
+        if self.is_principal(uid) {
+            return Uids::from(&*self.principal.parents);
         }
-        let described = self.described(uid).map(|described| self.named(&described.parents));
-        described.or_else(|| self.snapshot.store.parents(uid))
+        match self.described(uid) {
+            Some(described) => self.named(&described.parents).into(),
+            None => self.snapshot.store.parents(uid),
+        }
     }
 
-    pub(super) fn stands_in_something(&self, uid: &EntityUid) -> bool {
-        self.parents(uid).is_some_and(|parents| !parents.is_empty())
+    pub(super) fn stands_in_something(&self, uid: Uid<'_>) -> bool {
+        !self.parents(uid).is_empty()
     }
 
-    fn named(&self, range: &Range<usize>) -> &[EntityUid] {
+    fn is_principal(&self, uid: Uid<'_>) -> bool {
+        uid == Uid::from(&self.principal.uid)
+    }
+
+    fn named(&self, range: &Range<usize>) -> &[Uid<'a>] {
         self.mentioned.get(range.clone()).unwrap_or_default()
     }
 
     /// Whether none of these has ancestors.
-    fn stand_in_nothing(&self, uids: &[EntityUid]) -> bool {
+    fn stand_in_nothing(&self, uids: Uids<'_>) -> bool {
         !uids.iter().any(|uid| self.stands_in_something(uid))
     }
 
-    fn described(&self, uid: &EntityUid) -> Option<&Described<'a>> {
-        if *uid == self.resource { self.of_resource.as_ref() } else { self.further.get(uid) }
+    fn described<'s>(&'s self, uid: Uid<'s>) -> Option<&'s Described<'s>> {
+        if uid == self.resource { self.of_resource.as_ref() } else { self.further.get(&uid) }
     }
 
-    fn ancestors_of_resource(&self) -> HashSet<&EntityUid> {
-        ancestors(self.parents(&self.resource).unwrap_or_default(), |uid| self.parents(uid))
+    fn ancestors_of_resource(&self) -> HashSet<Uid<'_>> {
+        ancestors(self.parents(self.resource), |uid| self.parents(uid))
     }
 
     /// Ancestors of described entities: as many generations as are allowed, and no rings.
@@ -168,10 +177,11 @@ impl<'a> Case<'a> {
         let limit = self.snapshot.limits.ancestry;
         let of_resource = self.of_resource.iter().map(|described| (&self.resource, described));
         let described = of_resource.chain(&self.further);
-        let mut deep = described
-            .filter(|(_, described)| limit == 0 || !self.stand_in_nothing(self.named(&described.parents)));
+        let mut deep = described.filter(|(_, described)| {
+            limit == 0 || !self.stand_in_nothing(self.named(&described.parents).into())
+        });
         let Some((first, _)) = deep.next() else { return Ok(()) };
-        let standing = std::iter::once(first).chain(deep.map(|(uid, _)| uid));
+        let standing = std::iter::once(*first).chain(deep.map(|(uid, _)| *uid));
         match first_too_deep(standing, |uid| self.parents(uid), limit) {
             None => Ok(()),
             Some(uid) => Err(Refusal::malformed(format!(
@@ -182,9 +192,9 @@ impl<'a> Case<'a> {
 }
 
 impl Described<'_> {
-    fn entity(&self, uid: EntityUid, parents: &[EntityUid]) -> Result<Entity, String> {
+    fn entity(&self, uid: Uid<'_>, parents: &[Uid<'_>]) -> Result<Entity, String> {
         let (attributes, tags) = (expressions(&self.attributes)?, expressions(&self.tags)?);
-        Entity::new_with_tags(uid, attributes, parents.iter().cloned(), tags)
+        Entity::new_with_tags(uid.owned(), attributes, parents.iter().map(|parent| parent.owned()), tags)
             .map_err(|error| error.to_string())
     }
 }
@@ -194,11 +204,11 @@ impl<'a> Intake<'a> {
     fn resource(
         &mut self,
         given: &'a EntityDescription,
-        of_type: GivenType<'_>,
-        uid: &EntityUid,
+        of_type: GivenType<'a>,
+        uid: Uid<'a>,
     ) -> Result<Option<Described<'a>>, Refusal> {
         let GivenType { declared, is_identity } = of_type;
-        let there = *uid == self.principal.uid || self.snapshot.store.contains(uid);
+        let there = uid == Uid::from(&self.principal.uid) || self.snapshot.store.contains(uid);
         if given.describes() {
             self.may_describe(of_type, uid, At::Root("resource"))?;
         } else if there {
@@ -219,25 +229,25 @@ impl<'a> Intake<'a> {
     fn further(
         &mut self,
         given: &'a EntityDescription,
-        resource: &EntityUid,
+        resource: Uid<'a>,
         at: At<'_>,
-    ) -> Result<(EntityUid, Described<'a>), Refusal> {
+    ) -> Result<(Uid<'a>, Described<'a>), Refusal> {
         if given.type_name == "Action" || given.type_name.ends_with("::Action") {
             return Err(Refusal::malformed(format!(
                 "`{at}` is an action: the schema alone says what actions are"
             )));
         }
         let of_type = GivenType::of(self.snapshot, &given.type_name)?;
-        let uid = of_type.declared.entity(&given.id)?;
-        if uid == *resource {
+        let uid = of_type.declared.uid(&given.id)?;
+        if uid == resource {
             return Err(Refusal::malformed(format!("`{at}` is the resource: describe it in `resource`")));
         }
-        self.may_describe(of_type, &uid, at)?;
+        self.may_describe(of_type, uid, at)?;
         Ok((uid, self.describe(given, of_type.declared, at)?))
     }
 
     /// Identity comes from the token and the store alone, and what is stored is never overridden.
-    fn may_describe(&self, of_type: GivenType<'_>, uid: &EntityUid, at: At<'_>) -> Result<(), Refusal> {
+    fn may_describe(&self, of_type: GivenType<'_>, uid: Uid<'_>, at: At<'_>) -> Result<(), Refusal> {
         if of_type.is_identity {
             let detail = format!(
                 "`{at}` describes an entity of type `{}`: those come from tokens and stored entities only",
@@ -262,7 +272,7 @@ impl<'a> Intake<'a> {
     fn describe(
         &mut self,
         given: &'a EntityDescription,
-        declared: &EntityType,
+        declared: &'a EntityType,
         at: At<'_>,
     ) -> Result<Described<'a>, Refusal> {
         static NOTHING: Record = Record::new();

@@ -6,12 +6,12 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-use cedar_policy::{EntityId, EntityTypeName, EntityUid};
-use smallvec::SmallVec;
+use cedar_policy::EntityTypeName;
 
 use super::extension;
 use super::schema::{EntityType, Extension, RecordType, Schema, Type};
 use super::typed::{Members, Typed};
+use super::uid::Uid;
 use crate::model::suggestion::did_you_mean;
 use crate::model::{Record, Refusal, Value};
 
@@ -21,11 +21,8 @@ pub(super) struct Checker<'a> {
     schema: &'a Schema,
     form: Form,
     /// The entities that the values name, in order, repeats included.
-    pub(super) mentioned: Mentioned,
+    pub(super) mentioned: Vec<Uid<'a>>,
 }
-
-/// As many as most requests name need no memory of their own.
-pub(super) type Mentioned = SmallVec<[EntityUid; 3]>;
 
 /// How entities and extension values may be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,18 +66,18 @@ impl fmt::Display for At<'_> {
 
 impl<'a> Checker<'a> {
     pub(super) fn new(schema: &'a Schema, form: Form) -> Self {
-        Self { schema, form, mentioned: Mentioned::new() }
+        Self { schema, form, mentioned: Vec::new() }
     }
 
     /// A closed record. A required member that is not given is asked of `elsewhere`: whether
     /// somebody else supplies it.
-    pub(super) fn record<'v>(
+    pub(super) fn record(
         &mut self,
-        given: &'v Record,
-        declared: &RecordType,
+        given: &'a Record,
+        declared: &'a RecordType,
         at: At<'_>,
         elsewhere: impl Fn(&str) -> bool,
-    ) -> Result<Members<'v>, Refusal> {
+    ) -> Result<Members<'a>, Refusal> {
         let judged = self.members(given, declared, at);
         if let Ok((members, Completeness::Whole)) = judged {
             return Ok(members);
@@ -101,12 +98,12 @@ impl<'a> Checker<'a> {
     }
 
     /// What is given and what is declared are both sorted by name: one walk over both.
-    fn members<'v>(
+    fn members(
         &mut self,
-        given: &'v Record,
-        declared: &RecordType,
+        given: &'a Record,
+        declared: &'a RecordType,
         at: At<'_>,
-    ) -> Result<(Members<'v>, Completeness), Refusal> {
+    ) -> Result<(Members<'a>, Completeness), Refusal> {
         let mut completeness = Completeness::Whole;
         let mut left = declared.0.iter();
         let mut members = Vec::with_capacity(given.len());
@@ -129,12 +126,12 @@ impl<'a> Checker<'a> {
     }
 
     /// The tags of an entity: all of one type.
-    pub(super) fn tags<'v>(
+    pub(super) fn tags(
         &mut self,
-        given: &'v Record,
-        declared: &EntityType,
+        given: &'a Record,
+        declared: &'a EntityType,
         at: At<'_>,
-    ) -> Result<Members<'v>, Refusal> {
+    ) -> Result<Members<'a>, Refusal> {
         let Some(ty) = &declared.tags else {
             if given.is_empty() {
                 return Ok(Vec::new());
@@ -155,10 +152,10 @@ impl<'a> Checker<'a> {
         &mut self,
         declared: &EntityType,
         type_name: &str,
-        id: &str,
+        id: &'a str,
         at: At<'_>,
     ) -> Result<(), Refusal> {
-        let uid = self.schema.entity(type_name, id)?;
+        let uid = self.schema.uid(type_name, id)?;
         if !declared.ancestors.contains(uid.type_name()) {
             return Err(Refusal::mismatch(format!(
                 "`{at}`: an entity of type `{}` cannot stand in one of type `{}`",
@@ -170,7 +167,7 @@ impl<'a> Checker<'a> {
         Ok(())
     }
 
-    fn value<'v>(&mut self, value: &'v Value, ty: &Type, at: At<'_>) -> Result<Typed<'v>, Refusal> {
+    fn value(&mut self, value: &'a Value, ty: &'a Type, at: At<'_>) -> Result<Typed<'a>, Refusal> {
         match (ty, value) {
             (Type::Bool, Value::Bool(value)) => Ok(Typed::Bool(*value)),
             (Type::Long, Value::Long(value)) => Ok(Typed::Long(*value)),
@@ -187,7 +184,7 @@ impl<'a> Checker<'a> {
             }
             (Type::Entity(name), Value::Record(given)) => {
                 let uid = self.entity(given, name, at)?;
-                self.mentioned.push(uid.clone());
+                self.mentioned.push(uid);
                 Ok(Typed::Entity(uid))
             }
             (Type::Extension(kind), Value::String(text)) => extended(*kind, text, at),
@@ -205,7 +202,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn entity(&self, given: &Record, wanted: &EntityTypeName, at: At<'_>) -> Result<EntityUid, Refusal> {
+    fn entity(&self, given: &'a Record, wanted: &'a EntityTypeName, at: At<'_>) -> Result<Uid<'a>, Refusal> {
         let escaped = if self.form == Form::Cedar { given.get("__entity") } else { None };
         let given = match escaped {
             Some(Value::Record(inner)) if given.len() == 1 => inner,
@@ -222,7 +219,7 @@ impl<'a> Checker<'a> {
         if wanted.basename() == "Action" && *type_name == wanted.to_string() {
             return self.action(wanted, id, at);
         }
-        let uid = self.schema.entity(type_name, id)?;
+        let uid = self.schema.uid(type_name, id)?;
         if uid.type_name() != wanted {
             return Err(Refusal::mismatch(format!(
                 "`{at}` is an entity of type `{}`, and the schema wants `{wanted}`",
@@ -232,8 +229,8 @@ impl<'a> Checker<'a> {
         Ok(uid)
     }
 
-    fn action(&self, type_name: &EntityTypeName, id: &str, at: At<'_>) -> Result<EntityUid, Refusal> {
-        let uid = EntityUid::from_type_name_and_id(type_name.clone(), EntityId::new(id));
+    fn action(&self, type_name: &'a EntityTypeName, id: &'a str, at: At<'_>) -> Result<Uid<'a>, Refusal> {
+        let uid = Uid::new(type_name, id);
         match self.schema.action(&uid.to_string()) {
             Ok(_) => Ok(uid),
             Err(_) => Err(Refusal::mismatch(format!("`{at}` is no action of the schema"))),

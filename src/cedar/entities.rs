@@ -11,13 +11,13 @@ use serde::Deserialize;
 use super::Source;
 use super::ancestry::first_too_deep;
 use super::check::{At, Checker, Form};
-use super::hashing::FastSet;
 use super::json::{self, Part};
 use super::kept::{Keeper, KeptMembers, has_extension, kept_expressions};
 use super::origin::{Origin, Origins};
 use super::progress::{Progress, Work};
 use super::schema::Schema;
 use super::typed::Expressions;
+use super::uid::{ByUid, Id, Uid, Uids};
 use super::workers::on_several;
 use crate::model::{Finding, Limits, Places, Record, Value};
 
@@ -29,7 +29,7 @@ const STORED_PARENTS: usize = 1_000;
 
 /// Every stored entity by uid.
 #[derive(Debug, Default)]
-pub(super) struct Store(FastSet<ByUid>);
+pub(super) struct Store(ByUid<ById>);
 
 /// A stored entity with what it leads to.
 #[derive(Debug)]
@@ -46,9 +46,9 @@ pub(super) struct StoredEntity {
     made: Option<Box<Entity>>,
 }
 
-/// Found by its uid. On the heap, so that a table with room to grow has no room for entities.
+/// Found by its id. On the heap, so that a table with room to grow has no room for entities.
 #[derive(Debug)]
-struct ByUid(Box<StoredEntity>);
+struct ById(Box<StoredEntity>);
 
 /// For each principal type the attributes that tokens supply. An attribute has one source, so
 /// stored principals neither need nor may give them.
@@ -97,14 +97,15 @@ impl StoredFiles<'_> {
         let mut store = Store::default();
         let mut findings = Vec::new();
         let files = files?;
-        store.0.reserve(files.iter().map(|(entities, _)| entities.len()).sum());
+        store.reserve(files.iter().flat_map(|(entities, _)| entities));
         // Each in its own order, which is that of the files: of the firsts too, where a file was copied.
         let (mut firsts, mut seconds) = (Origins::of(sources), Origins::of(sources));
         for (entities, found) in files {
             findings.extend(found);
             for stored in entities {
-                let Some(first) = store.get(&stored.0.uid) else {
-                    store.0.insert(stored);
+                let Some(first) = store.get((&stored.0.uid).into()) else {
+                    let type_name = stored.0.uid.type_name().clone();
+                    store.0.insert(&type_name, stored);
                     continue;
                 };
                 if let Some((first, second)) = firsts.find(first.origin).zip(seconds.find(stored.0.origin)) {
@@ -138,7 +139,7 @@ impl StoredFiles<'_> {
         let uid = reference(&written.uid).ok_or("`uid` is no entity: write {\"type\": …, \"id\": …}")?;
         let detail = |refusal: crate::model::Refusal| refusal.detail;
         let declared = schema.entity_type(uid.0).map_err(detail)?;
-        let uid = declared.entity(uid.1).map_err(detail)?;
+        let uid = declared.uid(uid.1).map_err(detail)?.owned();
         if written.parents.len() > STORED_PARENTS {
             return Err(format!("`{uid}` has {} parents, more than {STORED_PARENTS}", written.parents.len()));
         }
@@ -162,7 +163,7 @@ impl StoredFiles<'_> {
             checker.parent(declared, type_name, id, At::Root("parents")).map_err(detail)?;
         }
         // A parent is mentioned where it is checked, so these are the last.
-        let references = checker.mentioned.into_boxed_slice();
+        let references: Box<[_]> = checker.mentioned.into_iter().map(Uid::owned).collect();
         let parents = u32::try_from(written.parents.len()).unwrap_or(u32::MAX);
         let mut keeper = Keeper::new(names, &references);
         let lost = "an entity that is mentioned is lost";
@@ -178,7 +179,7 @@ impl StoredFiles<'_> {
         Ok(stored)
     }
 
-    fn file(&self, number: u32, source: &Source) -> (Vec<ByUid>, Vec<Finding>) {
+    fn file(&self, number: u32, source: &Source) -> (Vec<ById>, Vec<Finding>) {
         let parts = match json::parts(source) {
             Ok(parts) => parts,
             Err(finding) => return (Vec::new(), vec![finding]),
@@ -188,7 +189,7 @@ impl StoredFiles<'_> {
         let mut places = Places::of(&source.text);
         for part in parts {
             match self.entity(part, Origin::of(number, part), &mut names) {
-                Ok(stored) => entities.push(ByUid(Box::new(stored))),
+                Ok(stored) => entities.push(ById(Box::new(stored))),
                 Err(message) => findings.push(
                     Finding::error(&source.path, "entity", message)
                         .at(places.at(part.offset(), part.length())),
@@ -200,35 +201,46 @@ impl StoredFiles<'_> {
 }
 
 impl Store {
-    pub(super) fn get(&self, uid: &EntityUid) -> Option<&StoredEntity> {
+    pub(super) fn get(&self, uid: Uid<'_>) -> Option<&StoredEntity> {
         self.0.get(uid).map(|found| &*found.0)
     }
 
+    /// Takes room for these.
+    fn reserve<'a>(&mut self, entities: impl Iterator<Item = &'a ById>) {
+        let mut counts = HashMap::<_, usize>::new();
+        for ById(stored) in entities {
+            *counts.entry(stored.uid.type_name()).or_default() += 1;
+        }
+        for (type_name, count) in counts {
+            self.0.reserve(type_name, count);
+        }
+    }
+
     /// What a stored entity stands in by itself.
-    pub(super) fn parents(&self, uid: &EntityUid) -> Option<&[EntityUid]> {
-        self.get(uid).map(StoredEntity::parents)
+    pub(super) fn parents(&self, uid: Uid<'_>) -> Uids<'_> {
+        self.get(uid).map(StoredEntity::parents).unwrap_or_default().into()
     }
 
     /// An entity as the engine takes it.
     ///
     /// # Errors
     /// The engine's words; never for what was judged.
-    pub(super) fn entity(&self, uid: &EntityUid) -> Result<Option<Entity>, String> {
+    pub(super) fn entity(&self, uid: Uid<'_>) -> Result<Option<Entity>, String> {
         self.get(uid).map(StoredEntity::entity).transpose()
     }
 
     /// Its parents and every entity that its attributes and tags mention.
-    pub(super) fn references(&self, uid: &EntityUid) -> &[EntityUid] {
+    pub(super) fn references(&self, uid: Uid<'_>) -> &[EntityUid] {
         self.get(uid).map_or(&[], |stored| &stored.references)
     }
 
-    pub(super) fn contains(&self, uid: &EntityUid) -> bool {
+    pub(super) fn contains(&self, uid: Uid<'_>) -> bool {
         self.0.contains(uid)
     }
 
     /// Every uid that is described, or that a description mentions; repeats included.
     pub(super) fn mentioned(&self) -> impl Iterator<Item = &EntityUid> {
-        self.0.iter().flat_map(|ByUid(stored)| std::iter::once(&stored.uid).chain(&stored.references))
+        self.0.iter().flat_map(|(_, ById(stored))| std::iter::once(&stored.uid).chain(&stored.references))
     }
 
     /// A uid and all its stored ancestors.
@@ -236,7 +248,7 @@ impl Store {
         let mut reached = HashSet::new();
         let mut open = vec![uid.clone()];
         while let Some(uid) = open.pop() {
-            if let Some(stored) = self.get(&uid).filter(|_| !reached.contains(&uid)) {
+            if let Some(stored) = self.get((&uid).into()).filter(|_| !reached.contains(&uid)) {
                 open.extend(stored.parents().iter().cloned());
             }
             reached.insert(uid);
@@ -246,13 +258,13 @@ impl Store {
 
     /// Everything that the roots lead to, over whatever is stored; the roots themselves and what is not
     /// stored included.
-    pub(super) fn closure(&self, roots: impl IntoIterator<Item = EntityUid>) -> FastSet<EntityUid> {
-        let mut reached = FastSet::default();
-        let mut open: Vec<EntityUid> = roots.into_iter().collect();
+    pub(super) fn closure<'a>(&'a self, roots: impl IntoIterator<Item = Uid<'a>>) -> ByUid<Id> {
+        let mut reached = ByUid::default();
+        let mut open: Vec<_> = roots.into_iter().collect();
         while let Some(uid) = open.pop() {
-            if !reached.contains(&uid) {
-                open.extend(self.references(&uid).iter().cloned());
-                reached.insert(uid);
+            if !reached.contains(uid) {
+                open.extend(self.references(uid).iter().map(Uid::from));
+                reached.insert(uid.type_name(), Id::new(uid.id()));
             }
         }
         reached
@@ -260,10 +272,10 @@ impl Store {
 
     /// The first chain of parents that is too long, or closed to a ring.
     fn ancestry(&self, sources: &[Source]) -> Option<Finding> {
-        let mut stored: Vec<_> = self.0.iter().map(|ByUid(stored)| stored).collect();
+        let mut stored: Vec<_> = self.0.iter().map(|(_, ById(stored))| stored).collect();
         stored.retain(|stored| stored.parents > 0);
         stored.sort_unstable_by_key(|stored| stored.origin);
-        let uids = stored.into_iter().map(|stored| &stored.uid);
+        let uids = stored.into_iter().map(|stored| Uid::from(&stored.uid));
         let too_deep = first_too_deep(uids, |uid| self.parents(uid), STORED_ANCESTRY)?;
         let message = format!(
             "`{too_deep}` has more than {STORED_ANCESTRY} generations of ancestors, or stands in itself"
@@ -306,25 +318,26 @@ impl StoredEntity {
     }
 }
 
-impl Borrow<EntityUid> for ByUid {
-    fn borrow(&self) -> &EntityUid {
-        &self.0.uid
+impl Borrow<str> for ById {
+    fn borrow(&self) -> &str {
+        self.0.uid.id().unescaped()
     }
 }
 
-impl Hash for ByUid {
+/// Within the entities of one type.
+impl Hash for ById {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.uid.hash(state);
+        Borrow::<str>::borrow(self).hash(state);
     }
 }
 
-impl PartialEq for ByUid {
+impl PartialEq for ById {
     fn eq(&self, other: &Self) -> bool {
-        self.0.uid == other.0.uid
+        self.0.uid.id() == other.0.uid.id()
     }
 }
 
-impl Eq for ByUid {}
+impl Eq for ById {}
 
 /// `{"type": …, "id": …}`, or the same in Cedar's `__entity`.
 fn reference(value: &Value) -> Option<(&str, &str)> {

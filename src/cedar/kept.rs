@@ -8,6 +8,7 @@ use cedar_policy::EntityUid;
 
 use super::schema::Extension;
 use super::typed::{Expressions, Members, Typed, expressions};
+use super::uid::Uid;
 
 /// A value that was judged against its type.
 #[derive(Debug)]
@@ -54,14 +55,14 @@ impl<'a> Keeper<'a> {
                 Kept::Set(elements.iter().map(|element| self.value(element)).collect::<Option<_>>()?)
             }
             Typed::Record(members) => Kept::Record(self.members(members)?),
-            Typed::Entity(uid) => Kept::Entity(self.reference(uid)?),
+            Typed::Entity(uid) => Kept::Entity(self.reference(*uid)?),
             Typed::Extension(kind, text) => Kept::Extension(*kind, (*text).into()),
         })
     }
 
-    fn reference(&mut self, uid: &EntityUid) -> Option<u32> {
-        if self.references.get(self.next) != Some(uid) {
-            self.next = self.references.iter().position(|reference| reference == uid)?;
+    fn reference(&mut self, uid: Uid<'_>) -> Option<u32> {
+        if self.references.get(self.next).map(Uid::from) != Some(uid) {
+            self.next = self.references.iter().position(|reference| Uid::from(reference) == uid)?;
         }
         self.next += 1;
         u32::try_from(self.next - 1).ok()
@@ -120,7 +121,7 @@ fn typed<'a>(value: &'a Kept, references: &'a [EntityUid]) -> Result<Typed<'a>, 
         Kept::Record(members) => Typed::Record(typed_members(members, references)?),
         Kept::Entity(position) => {
             let uid = references.get(*position as usize).ok_or("an entity is lost")?;
-            Typed::Entity(uid.clone())
+            Typed::Entity(uid.into())
         }
         Kept::Extension(kind, text) => Typed::Extension(*kind, text),
     })

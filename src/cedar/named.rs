@@ -42,7 +42,7 @@ impl Snapshot {
         let resource = self.schema.entity_type(resource_type)?;
         action.check_resource(resource)?;
         if let Some(id) = id
-            && self.store.contains(&resource.entity(id)?)
+            && self.store.contains(resource.uid(id)?)
         {
             return Ok(Lacking { attributes: Vec::new(), policies: Vec::new() });
         }

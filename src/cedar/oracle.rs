@@ -198,7 +198,8 @@ proptest! {
             let (me, resource) = (me(), json!({"type": "Plain", "id": "p"}));
             let principal = snapshot.principal(&me).unwrap();
             let closure = |entities: &Entities| {
-                let mut of: Vec<_> = principal.sealed.iter().map(|uid| {
+                let mut of: Vec<_> = principal.sealed.iter().map(|(uid, _)| {
+                    let uid = &uid.owned();
                     let entity = entities.get(uid).map(|entity| entity.to_json_value().unwrap());
                     let mut ancestors: Vec<_> = entities.ancestors(uid).into_iter().flatten().map(ToString::to_string).collect();
                     ancestors.sort();

@@ -14,6 +14,7 @@ use super::index::{Index, Row};
 use super::mapping::{configuration, judge_mapping, unknown_attributes};
 use super::schema::{EntityType, Schema, Type};
 use super::typed::Expressions;
+use super::uid::{ByUid, Id, Uid, Uids};
 use crate::model::printed::Members;
 use crate::model::{Finding, Identity, Issuer, Kind, Refusal, RefusalCode};
 
@@ -35,7 +36,7 @@ pub struct Principal {
     pub(super) without_ancestors: Entities,
     /// The closure: itself, its ancestors, and everything that they lead to, stored or not. A body may
     /// name these and describe none.
-    pub(super) sealed: FastSet<EntityUid>,
+    pub(super) sealed: ByUid<Id>,
     /// The groups that the token names.
     pub(super) token_groups: FastSet<EntityUid>,
     /// What every record has of it, once one was written.
@@ -139,7 +140,7 @@ impl Plans {
     /// The uid of an identity's principal.
     pub(super) fn uid(&self, identity: &Identity) -> Result<EntityUid, Refusal> {
         let (plan, kind) = self.plan(identity)?;
-        kind.entity_type.entity(&plan.issuer.entity_id(&identity.subject)).map_err(refused)
+        kind.entity_type.uid(&plan.issuer.entity_id(&identity.subject)).map(Uid::owned).map_err(refused)
     }
 
     /// The type of the groups that this identity's token names.
@@ -170,7 +171,7 @@ impl Plans {
         let (plan, kind) = self.plan(identity)?;
         let uid = self.uid(identity)?;
         let broken = |why: String| Refusal::new(RefusalCode::InvalidToken, why);
-        let stored = store.get(&uid);
+        let stored = store.get((&uid).into());
         let mut attributes = kind.attributes(identity, &plan.issuer)?;
         let mut tags = Expressions::new();
         if let Some(stored) = stored {
@@ -179,12 +180,13 @@ impl Plans {
         }
         kind.complete(&attributes, identity)?;
 
-        let group = |name: &String| plan.group.entity(&plan.issuer.entity_id(name)).map_err(refused);
+        let group =
+            |name: &String| plan.group.uid(&plan.issuer.entity_id(name)).map(Uid::owned).map_err(refused);
         let token_groups = identity.groups.iter().map(group).collect::<Result<FastSet<_>, _>>()?;
         let stored_parents = stored.map(StoredEntity::parents).unwrap_or_default();
         let parents: Vec<_> = token_groups.iter().chain(stored_parents).cloned().collect();
         let ancestors: FastSet<_> =
-            ancestors(&parents, |uid| store.parents(uid)).into_iter().cloned().collect();
+            ancestors(Uids::from(&*parents), |uid| store.parents(uid)).into_iter().map(Uid::owned).collect();
         let entity = |standing_in: &FastSet<EntityUid>| {
             Entity::new_with_tags(
                 uid.clone(),
@@ -198,9 +200,10 @@ impl Plans {
         };
         let (alone, without_ancestors) = (entity(&ancestors)?, entity(&FastSet::default())?);
 
-        let mentioned = store.references(&uid).iter().cloned();
-        let sealed = store.closure(token_groups.iter().cloned().chain(mentioned).chain([uid.clone()]));
-        let rows = index.rows(&index.principals.about(uid.type_name()).admitting(&uid, &ancestors));
+        let mentioned = store.references((&uid).into()).iter();
+        let sealed = store.closure(token_groups.iter().chain(mentioned).chain([&uid]).map(Uid::from));
+        let standing_in = ancestors.iter().map(Uid::from);
+        let rows = index.rows(&index.principals.about(uid.type_name()).admitting((&uid).into(), standing_in));
         let name = uid.to_string().into();
         Ok(Principal {
             uid,

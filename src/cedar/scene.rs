@@ -13,6 +13,7 @@ use super::index::Guard;
 use super::level::Level;
 use super::schema::Extension;
 use super::typed::expressions;
+use super::uid::Uid;
 use crate::model::{Refusal, Timestamp};
 
 /// As many entities are added to the principal's own rather than all made together.
@@ -57,7 +58,7 @@ impl Case<'_> {
     pub(super) fn scene(&self, needs: &Needs<'_>, now: Timestamp) -> Result<Scene, Refusal> {
         let context = if needs.looks_into.context { self.context_at(now)? } else { Context::empty() };
         let (principal, action) = (self.principal.uid.clone(), self.action.uid.clone());
-        let request = Request::new(principal, action, self.resource.clone(), context, None)
+        let request = Request::new(principal, action, self.resource.owned(), context, None)
             .map_err(|error| Refusal::mismatch(error.to_string()))?;
         Ok(Scene { request, entities: self.entities(needs)? })
     }
@@ -100,9 +101,9 @@ impl Case<'_> {
 struct Walk<'a> {
     case: &'a Case<'a>,
     ancestors: bool,
-    reached: HashSet<&'a EntityUid>,
+    reached: HashSet<Uid<'a>>,
     /// What is among the entities already.
-    given: HashSet<&'a EntityUid>,
+    given: HashSet<Uid<'a>>,
     entities: Vec<Entity>,
 }
 
@@ -123,16 +124,16 @@ impl<'a> Walk<'a> {
         };
         let mut next = Vec::new();
         if looks.principal {
-            let principal = &case.principal.uid;
+            let principal = Uid::from(&case.principal.uid);
             walk.reached.insert(principal);
             walk.given.insert(principal);
-            next.extend(case.mentioned_by(principal));
+            next.extend(case.mentioned_by(principal).iter());
         }
-        let mut at: Vec<&EntityUid> = needs.literals.clone();
-        at.extend(looks.resource.then_some(&case.resource));
-        at.extend(looks.action.then_some(&case.action.uid));
+        let mut at: Vec<_> = needs.literals.iter().copied().map(Uid::from).collect();
+        at.extend(looks.resource.then_some(case.resource));
+        at.extend(looks.action.then_some(Uid::from(&case.action.uid)));
         if looks.context {
-            at.extend(&case.setting.in_context);
+            at.extend(case.setting.in_context.iter().copied());
         }
         for left in (0..steps).rev() {
             for uid in at.drain(..) {
@@ -151,7 +152,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Takes an entity and, for the engine to find its ancestors, those that stand in something themselves.
-    fn give(&mut self, uid: &'a EntityUid) -> Result<(), String> {
+    fn give(&mut self, uid: Uid<'a>) -> Result<(), String> {
         if !self.ancestors {
             self.entities.extend(self.case.entity(uid, false)?);
             return Ok(());
@@ -160,8 +161,8 @@ impl<'a> Walk<'a> {
         while let Some(uid) = open.pop() {
             if self.given.insert(uid) {
                 self.entities.extend(self.case.entity(uid, true)?);
-                let parents = self.case.parents(uid).unwrap_or_default();
-                open.extend(parents.iter().filter(|parent| self.case.stands_in_something(parent)));
+                let parents = self.case.parents(uid).iter();
+                open.extend(parents.filter(|parent| self.case.stands_in_something(*parent)));
             }
         }
         Ok(())

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use cedar_policy::{Entity, EntityId, EntityTypeName, EntityUid};
+use cedar_policy::{Entity, EntityTypeName, EntityUid};
 
 use super::hashing::{FastMap, FastSet};
 use super::resolved::{self, Resolved};
+use super::uid::Uid;
 use crate::model::suggestion::did_you_mean;
 use crate::model::{EntityName, Refusal, RefusalCode};
 
@@ -156,8 +157,8 @@ impl Schema {
     }
 
     /// The entity that a request names, its id judged where the type enumerates them.
-    pub(super) fn entity(&self, type_name: &str, id: &str) -> Result<EntityUid, Refusal> {
-        self.entity_type(type_name)?.entity(id)
+    pub(super) fn uid<'a>(&'a self, type_name: &str, id: &'a str) -> Result<Uid<'a>, Refusal> {
+        self.entity_type(type_name)?.uid(id)
     }
 
     /// All full names of entity types.
@@ -232,11 +233,11 @@ impl EntityType {
         if self.ids.is_none() && id.bytes().all(is_plain) {
             return Ok(EntityName::Plain { type_name: &self.written, id });
         }
-        self.entity(id).map(|uid| EntityName::Whole(uid.to_string()))
+        self.uid(id).map(|uid| EntityName::Whole(uid.to_string()))
     }
 
-    /// The entity of this type with this id.
-    pub(super) fn entity(&self, id: &str) -> Result<EntityUid, Refusal> {
+    /// The entity of this type with this id, judged where the type enumerates them.
+    pub(super) fn uid<'a>(&'a self, id: &'a str) -> Result<Uid<'a>, Refusal> {
         if let Some(ids) = &self.ids
             && !ids.contains(id)
         {
@@ -247,7 +248,7 @@ impl EntityType {
             );
             return Err(Refusal::mismatch(detail));
         }
-        Ok(EntityUid::from_type_name_and_id(self.name.clone(), EntityId::new(id)))
+        Ok(Uid::new(&self.name, id))
     }
 }
 

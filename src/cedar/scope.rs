@@ -4,10 +4,11 @@
 
 use std::num::NonZeroU32;
 
-use cedar_policy::{EntityId, EntityTypeName, EntityUid, PrincipalConstraint, ResourceConstraint};
+use cedar_policy::{EntityTypeName, EntityUid, PrincipalConstraint, ResourceConstraint};
 use smallvec::SmallVec;
 
 use super::hashing::FastMap;
+use super::uid::{Id, Uid};
 
 /// What a scope asks of the principal, or of the resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +24,7 @@ pub(super) enum Constraint {
 /// near or far.
 #[derive(Debug)]
 pub(super) struct Standing<'a, F> {
-    uid: &'a EntityUid,
+    uid: Uid<'a>,
     stands_in: F,
 }
 
@@ -50,7 +51,7 @@ pub(super) struct About<'a> {
 #[derive(Debug, Default)]
 struct OfType {
     is: Option<ConstraintNumber>,
-    by_id: FastMap<EntityId, OfEntity>,
+    by_id: FastMap<Id, OfEntity>,
 }
 
 /// The constraints that speak of one entity.
@@ -118,12 +119,11 @@ impl Constraints {
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
         // Of eight places seven are taken at most, and each has a byte that says whether it is.
-        let of_type =
-            |of_type: &OfType| of_type.by_id.capacity() * 8 / 7 * (size_of::<(EntityId, OfEntity)>() + 1);
+        let of_type = |of_type: &OfType| of_type.by_id.capacity() * 8 / 7 * (size_of::<(Id, OfEntity)>() + 1);
         self.by_type.values().map(of_type).sum()
     }
 
-    fn of_entity(&self, uid: &EntityUid) -> Option<&OfEntity> {
+    fn of_entity(&self, uid: Uid<'_>) -> Option<&OfEntity> {
         self.by_type.get(uid.type_name())?.by_id.get(uid.id())
     }
 }
@@ -132,8 +132,8 @@ impl About<'_> {
     /// The numbers of those that admit an entity of the type which stands in these others, near and far.
     pub(super) fn admitting<'u>(
         self,
-        uid: &'u EntityUid,
-        ancestors: impl IntoIterator<Item = &'u EntityUid>,
+        uid: Uid<'u>,
+        ancestors: impl IntoIterator<Item = Uid<'u>>,
     ) -> SmallVec<[ConstraintNumber; USUAL]> {
         let Self { all, of_type } = self;
         let mut found = SmallVec::new();
@@ -151,7 +151,7 @@ impl About<'_> {
 }
 
 fn of_entity<'a>(by_type: &'a mut FastMap<EntityTypeName, OfType>, uid: &EntityUid) -> &'a mut OfEntity {
-    by_type.entry(uid.type_name().clone()).or_default().by_id.entry(uid.id().clone()).or_default()
+    by_type.entry(uid.type_name().clone()).or_default().by_id.entry(uid.id().into()).or_default()
 }
 
 fn next(count: &mut u32) -> Result<ConstraintNumber, TooMany> {
@@ -160,17 +160,17 @@ fn next(count: &mut u32) -> Result<ConstraintNumber, TooMany> {
 }
 
 impl<'a, F: Fn(&EntityUid) -> bool> Standing<'a, F> {
-    pub(super) const fn new(uid: &'a EntityUid, stands_in: F) -> Self {
+    pub(super) const fn new(uid: Uid<'a>, stands_in: F) -> Self {
         Self { uid, stands_in }
     }
 
     pub(super) fn is(&self, uid: &EntityUid) -> bool {
-        self.uid == uid
+        self.uid == uid.into()
     }
 
     /// As Cedar's `in`, which holds for the entity itself too.
     pub(super) fn is_in(&self, uid: &EntityUid) -> bool {
-        self.uid == uid || (self.stands_in)(uid)
+        self.is(uid) || (self.stands_in)(uid)
     }
 }
 
@@ -181,7 +181,7 @@ impl Constraint {
             Self::Any => true,
             Self::Is(type_name) => entity.uid.type_name() == type_name,
             Self::In(uid) => entity.is_in(uid),
-            Self::Equal(uid) => entity.uid == uid,
+            Self::Equal(uid) => entity.is(uid),
             Self::IsIn(type_name, uid) => entity.uid.type_name() == type_name && entity.is_in(uid),
         }
     }

@@ -75,7 +75,7 @@ impl ScopePart {
 /// An action for scopes to look at.
 pub(super) fn standing(action: &Action) -> Standing<'_, impl Fn(&EntityUid) -> bool> {
     let groups: Vec<_> = action.entities.iter().map(Entity::uid).collect();
-    Standing::new(&action.uid, move |uid| groups.contains(uid))
+    Standing::new((&action.uid).into(), move |uid| groups.contains(uid))
 }
 
 /// A constraint as a policy writes it.

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::Snapshot;
-use super::check::{At, Checker, Form, Mentioned};
+use super::check::{At, Checker, Form};
 use super::principal::Principal;
 use super::schema::{Action, EntityType};
 use super::scope::About;
 use super::typed::Members;
+use super::uid::Uid;
 use crate::model::{Question, Record, Refusal};
 
 /// Members of the context that only the server fills in.
@@ -25,7 +26,7 @@ pub(super) struct Setting<'a> {
     /// Or why it is none: what else is wrong with a question is said before that.
     pub(super) context: Result<Members<'a>, Refusal>,
     /// The entities that the context names.
-    pub(super) in_context: Mentioned,
+    pub(super) in_context: Vec<Uid<'a>>,
     /// What it is of: another question that says the same has it in common.
     said: Said<'a>,
 }
@@ -79,8 +80,8 @@ impl<'a> Setting<'a> {
 }
 
 fn judged_context<'a>(
-    checker: &mut Checker<'_>,
-    action: &Action,
+    checker: &mut Checker<'a>,
+    action: &'a Action,
     context: &'a Record,
 ) -> Result<Members<'a>, Refusal> {
     if let Some(name) = context.keys().find(|name| SERVER_CONTEXT.contains(name)) {

@@ -18,6 +18,7 @@ use super::principal::{Plans, Principal};
 use super::scene::{LastNow, Needs, Scene};
 use super::schema::Schema;
 use super::setting::Setting;
+use super::uid::Uid;
 use super::verdict::Verdict;
 use super::verification::Verification;
 use super::{ForbidErrors, Revision};
@@ -201,11 +202,14 @@ impl Snapshot {
         let Some(action) = self.schema.actions().find(|declared| declared.uid == *action) else {
             return Vec::new();
         };
-        let ancestors = |uid| entities.ancestors(uid).into_iter().flatten();
-        let principals =
-            self.index.principals.about(principal.type_name()).admitting(principal, ancestors(principal));
+        let ancestors = |uid| entities.ancestors(uid).into_iter().flatten().map(Uid::from);
+        let principals = self
+            .index
+            .principals
+            .about(principal.type_name())
+            .admitting(principal.into(), ancestors(principal));
         let resources =
-            self.index.resources.about(resource.type_name()).admitting(resource, ancestors(resource));
+            self.index.resources.about(resource.type_name()).admitting(resource.into(), ancestors(resource));
         self.index.admitting(action, &self.index.rows(&principals), &resources).collect()
     }
 }

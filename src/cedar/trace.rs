@@ -136,9 +136,10 @@ impl<'a> Tracer<'a> {
             request.resource().ok_or(whole)?.clone(),
         );
         let scene = Scene { request, entities };
-        let stands = |uid| Standing::new(uid, |container| scene.entities.is_ancestor_of(container, uid));
         let policies =
-            self.traced(&action, &stands(&principal), &stands(&resource), || Ok::<_, String>(&scene))?;
+            self.traced(&action, &stands(&scene, &principal), &stands(&scene, &resource), || {
+                Ok::<_, String>(&scene)
+            })?;
         let resource_type = resource.type_name().to_string();
         Ok(Trace { action: action.to_string().into(), resource_type, policies })
     }
@@ -168,6 +169,11 @@ impl<'a> Tracer<'a> {
         }
         Ok(traces)
     }
+}
+
+/// What an entity of a scene stands in.
+fn stands<'s>(scene: &'s Scene, uid: &'s EntityUid) -> Standing<'s, impl Fn(&EntityUid) -> bool> {
+    Standing::new(uid.into(), |container| scene.entities.is_ancestor_of(container, uid))
 }
 
 fn outcomes(conditions: &[Condition], scene: &Scene) -> Vec<ConditionOutcome> {

@@ -1,10 +1,11 @@
 //! Values that conform to the schema, before they are the engine's: judging a request needs no more,
 //! and most requests are decided without a look at them.
 
-use cedar_policy::{EntityUid, RestrictedExpression};
+use cedar_policy::RestrictedExpression;
 
 use super::extension;
 use super::schema::Extension;
+use super::uid::Uid;
 
 /// A value that was judged against its type. Only [`super::check::Checker`] makes them.
 #[derive(Debug, Clone)]
@@ -14,7 +15,7 @@ pub(super) enum Typed<'a> {
     String(&'a str),
     Set(Vec<Self>),
     Record(Members<'a>),
-    Entity(EntityUid),
+    Entity(Uid<'a>),
     Extension(Extension, &'a str),
 }
 
@@ -41,7 +42,7 @@ impl Typed<'_> {
             Self::Record(members) => {
                 RestrictedExpression::new_record(expressions(members)?).map_err(|error| error.to_string())?
             }
-            Self::Entity(uid) => RestrictedExpression::new_entity_uid(uid.clone()),
+            Self::Entity(uid) => RestrictedExpression::new_entity_uid(uid.owned()),
             Self::Extension(kind, text) => extension::expression(*kind, text),
         })
     }

@@ -1,6 +1,6 @@
 //! What people need most who wonder about a decision: why it came out that way, and what to do.
 
-use cedar_policy::{EntityId, EntityTypeName, EntityUid};
+use cedar_policy::{EntityTypeName, EntityUid};
 use serde::Serialize;
 
 use super::Circumstances;
@@ -8,6 +8,7 @@ use super::failed_part::{Absent, FailedPart, Part};
 use super::near_misses::NearMiss;
 use crate::cedar::lexer::{Kind, Token, tokens, unescape};
 use crate::cedar::schema::Schema;
+use crate::cedar::uid::Uid;
 use crate::model::{Kind as Speaker, Origin, Question};
 
 /// How many names a sentence holds.
@@ -136,8 +137,7 @@ impl Circumstances<'_> {
             if let Some(asked) = asked.iter().find(|asked| alike(&asked.group)) {
                 hints.push(hint(id, &asked.group, &format!("`{}` asks for", asked.policy)));
             } else if let Some(stored) = spellings(id).into_iter().find(|spelling| {
-                let uid = EntityUid::from_type_name_and_id(uid.type_name().clone(), EntityId::new(spelling));
-                alike(spelling) && self.snapshot.store.contains(&uid)
+                alike(spelling) && self.snapshot.store.contains(Uid::new(uid.type_name(), spelling))
             }) {
                 hints.push(hint(id, &stored, "the stored entities hold"));
             }
@@ -147,7 +147,8 @@ impl Circumstances<'_> {
 
     fn not_sent(&self, miss: &NearMiss, absent: &Absent) -> Hint {
         let Absent { holder, name } = absent;
-        let is_stored = |uid: Option<&EntityUid>| uid.is_some_and(|uid| self.snapshot.store.contains(uid));
+        let is_stored =
+            |uid: Option<&EntityUid>| uid.is_some_and(|uid| self.snapshot.store.contains(uid.into()));
         let what_to_do = match holder.as_str() {
             "principal" => match self.snapshot.plans.claim(self.identity, name) {
                 Some(claim) => format!("the {} token does not carry the claim {claim}", self.token_use()),
