@@ -19,7 +19,9 @@ mod writer;
 pub use lines::Lines;
 pub use log::{AuditError, Log, Pending, Receipt};
 pub use output::OpenError;
-pub use record::{Asked, Decided, Items, Line, OfBatch, Opening, Outcome, Principal, Refused};
+pub use record::{
+    Asked, Decided, Items, Line, OfBatch, OfSetting, Opening, Outcome, Principal, Refused, Setting,
+};
 
 /// `[audit]` of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

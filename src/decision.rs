@@ -5,7 +5,7 @@ use std::iter;
 use std::sync::{Arc, LazyLock};
 
 pub use crate::audit::{AuditError, Refused};
-use crate::audit::{Line, Lines, Log, Outcome, Pending};
+use crate::audit::{Line, Lines, Log, Outcome, Pending, Setting};
 use crate::cedar::Snapshots;
 use crate::clock::Clock;
 use crate::identity::Verified;
@@ -158,9 +158,9 @@ impl Decider {
         let hearing = hearing.as_ref().ok();
         let action = case.action(hearing, question);
         let answer = Draft::new(&evaluation, decision_id, case.revision(), explanation.as_ref())?;
-        let asked = case.asked(hearing, &action, question);
+        let asked = case.asked(hearing, Setting::Plain(&action, &question.context), question);
         let pending = self.append(&case.decided(&decision_id, asked, &evaluation)?)?;
-        Ok(Ok(Drafted { answer, pending, action, errors: evaluation.errors.len() }))
+        Ok(Ok(Drafted { answer, pending, action: action.into_owned(), errors: evaluation.errors.len() }))
     }
 
     async fn answer_batch(

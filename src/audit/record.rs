@@ -2,15 +2,11 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use serde::Serialize;
 
 use crate::model::printed::{Members, Object};
-use crate::model::{
-    Decision, EntityDescription, EntityName, Evaluation, Identity, PolicyError, Question, Reason, Record,
-    Refusal, Timestamp, Value,
-};
+use crate::model::{Decision, EntityName, Evaluation, Identity, Question, Record, Refusal, Timestamp, Value};
 
 /// One line: a decision, a refusal after the token was verified, or the head of a batch.
 #[derive(Debug)]
@@ -52,6 +48,10 @@ pub enum Opening<'a> {
 #[derive(Debug)]
 pub struct OfBatch(Members);
 
+/// What the lines of questions say that ask for the same action in the same context, written once.
+#[derive(Debug)]
+pub struct OfSetting(Members);
+
 /// What came of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
@@ -75,19 +75,27 @@ pub struct Principal<'a> {
 /// What was asked.
 #[derive(Debug)]
 pub struct Asked<'a> {
-    action: &'a str,
+    setting: Setting<'a>,
     resource: EntityName<'a>,
-    context: &'a Record,
     values: Option<Values<'a>>,
+}
+
+/// Which action, in which context.
+#[derive(Debug)]
+pub enum Setting<'a> {
+    /// The full name of the action, and the context.
+    Plain(&'a str, &'a Record),
+    /// Both, as they were written before.
+    Written(&'a OfSetting),
 }
 
 /// What was decided.
 #[derive(Debug)]
-pub struct Decided<'a> {
-    decision: Decision,
-    reason: Reason,
-    policies: &'a [Arc<str>],
-    errors: &'a [PolicyError],
+pub enum Decided<'a> {
+    /// An evaluation by itself.
+    Plain(&'a Evaluation),
+    /// One without errors, which was written before.
+    Written(&'a Members),
 }
 
 /// Why nothing was decided.
@@ -110,10 +118,7 @@ pub struct Items<'a> {
 
 /// What `[audit] values = true` adds.
 #[derive(Debug)]
-struct Values<'a> {
-    resource: &'a EntityDescription,
-    entities: &'a [EntityDescription],
-}
+struct Values<'a>(&'a Question);
 
 /// What `[audit] values = true` adds of the principal: what of its token can decide.
 #[derive(Debug, Serialize)]
@@ -188,19 +193,22 @@ impl OfBatch {
 }
 
 impl<'a> Asked<'a> {
-    /// A question with the full names of its action and its resource; `values` puts what the
-    /// caller said about them on record too.
-    pub fn new(action: &'a str, resource: EntityName<'a>, question: &'a Question, values: bool) -> Self {
-        let values = values.then(|| Values { resource: &question.resource, entities: &question.entities });
-        Self { action, resource, context: &question.context, values }
+    /// A question in its setting with the full name of its resource; `values` puts what the caller said about
+    /// them on record too.
+    pub fn new(setting: Setting<'a>, resource: EntityName<'a>, question: &'a Question, values: bool) -> Self {
+        Self { setting, resource, values: values.then_some(Values(question)) }
     }
 
     fn write(&self, line: &mut Object<'_>) -> serde_json::Result<()> {
-        line.text("action", self.action)?;
-        line.text_of("resource", &self.resource.pieces())?;
-        line.texts("context_keys", self.context.keys())?;
-        let Some(Values { resource, entities }) = &self.values else { return Ok(()) };
-        line.member("context", self.context)?;
+        self.setting.write(line)?;
+        match &self.resource {
+            EntityName::Plain { type_name, id } => {
+                line.escaped("resource", [type_name, "::\\\"", id, "\\\""]);
+            }
+            EntityName::Whole(name) => line.text("resource", name)?,
+        }
+        let Some(Values(Question { resource, context, entities, .. })) = &self.values else { return Ok(()) };
+        line.member("context", &**context)?;
         if let Some(attributes) = &resource.attributes {
             line.member("attributes", attributes)?;
         }
@@ -214,24 +222,45 @@ impl<'a> Asked<'a> {
     }
 }
 
-impl<'a> From<&'a Evaluation> for Decided<'a> {
-    fn from(evaluation: &'a Evaluation) -> Self {
-        Self {
-            decision: evaluation.decision,
-            reason: evaluation.reason,
-            policies: &evaluation.policies,
-            errors: &evaluation.errors,
+impl Setting<'_> {
+    fn write(&self, line: &mut Object<'_>) -> serde_json::Result<()> {
+        match self {
+            Self::Plain(action, context) => {
+                line.text("action", action)?;
+                line.texts("context_keys", context.keys())
+            }
+            Self::Written(OfSetting(members)) => {
+                line.members(members);
+                Ok(())
+            }
         }
+    }
+}
+
+impl OfSetting {
+    /// The full name of the action, and the context.
+    ///
+    /// # Errors
+    /// Never.
+    pub fn new(action: &str, context: &Record) -> serde_json::Result<Self> {
+        Members::of(|line| Setting::Plain(action, context).write(line)).map(Self)
     }
 }
 
 impl Decided<'_> {
     fn write(&self, line: &mut Object<'_>) -> serde_json::Result<()> {
-        line.word("decision", self.decision.as_str());
-        line.word("reason", self.reason.as_str());
-        line.texts("policies", self.policies.iter().map(AsRef::as_ref))?;
+        let evaluation = match self {
+            Self::Plain(evaluation) => evaluation,
+            Self::Written(members) => {
+                line.members(members);
+                return Ok(());
+            }
+        };
+        line.word("decision", evaluation.decision.as_str());
+        line.word("reason", evaluation.reason.as_str());
+        line.texts("policies", evaluation.policies.iter().map(AsRef::as_ref))?;
         // Unlike the answer, the record has the engine's own words.
-        line.objects("errors", self.errors, |error, object| {
+        line.objects("errors", &evaluation.errors, |error, object| {
             object.text("policy", &error.policy)?;
             object.word("code", error.code.as_str());
             object.text("text", &error.text)
@@ -289,7 +318,7 @@ impl<'a> Line<'a> {
             Opening::Time(time) => time.with_text(|time| line.text("time", time))?,
             Opening::OfBatch(OfBatch(members)) => line.members(members),
         }
-        line.text("decision_id", self.decision_id)?;
+        line.word("decision_id", self.decision_id);
         if let Some(request_id) = self.request_id {
             line.text("request_id", request_id)?;
         }

@@ -31,7 +31,7 @@ impl Snapshot {
         let principal = self.principal(identity)?;
         let setting = Setting::of(self, &principal, question)?;
         let case = Case::judge(&setting, question)?;
-        Ok(Examined { in_scope: ids(case.admitting()), evaluation: self.decide(&case, now)? })
+        Ok(Examined { in_scope: ids(case.admitting()), evaluation: self.decide(&case, now)?.owned() })
     }
 
     /// Evaluates a request in Cedar's own form as [`Snapshot::evaluate_given`] does.
@@ -40,7 +40,10 @@ impl Snapshot {
     /// What that refuses.
     pub fn examine_given(&self, given: &Given<'_>) -> Result<Examined, String> {
         let scene = self.scene_of(given)?;
-        Ok(Examined { in_scope: ids(self.admitting_given(&scene)), evaluation: self.decide_given(&scene) })
+        Ok(Examined {
+            in_scope: ids(self.admitting_given(&scene)),
+            evaluation: self.decide_given(&scene).owned(),
+        })
     }
 }
 

@@ -32,7 +32,7 @@ impl Snapshot {
     /// # Errors
     /// A part of it is not in Cedar's format.
     pub fn evaluate_given(&self, given: &Given<'_>) -> Result<Evaluation, String> {
-        Ok(self.decide_given(&self.scene_of(given)?))
+        Ok(self.decide_given(&self.scene_of(given)?).owned())
     }
 
     /// Whether the schema knows what a request speaks of. [`Self::evaluate_given`] does not ask, and

@@ -17,24 +17,32 @@ pub struct Hearing<'a> {
     now: Timestamp,
     /// Of the last question.
     setting: Option<Setting<'a>>,
+    /// What the last question came to.
+    last: Option<Arc<Evaluation>>,
 }
 
 impl<'a> Hearing<'a> {
     /// The principal is one of that snapshot.
     pub const fn new(snapshot: &'a Snapshot, principal: &'a Principal, now: Timestamp) -> Self {
-        Self { snapshot, principal, now, setting: None }
+        Self { snapshot, principal, now, setting: None, last: None }
     }
 
-    /// Judges one question.
+    /// Judges one question. Where it comes to the same as the one before it, it is the same evaluation.
     ///
     /// # Errors
     /// The question cannot be asked under this schema.
-    pub fn evaluate(&mut self, question: &'a Question) -> Result<Evaluation, Refusal> {
+    pub fn evaluate(&mut self, question: &'a Question) -> Result<Arc<Evaluation>, Refusal> {
         let setting = match &mut self.setting {
             Some(setting) if setting.is_of(question) => setting,
             last => last.insert(Setting::of(self.snapshot, self.principal, question)?),
         };
-        self.snapshot.decide(&Case::judge(setting, question)?, self.now)
+        let case = Case::judge(setting, question)?;
+        let evaluated = self.snapshot.decide(&case, self.now)?;
+        let evaluation = match &self.last {
+            Some(last) if evaluated == **last => last,
+            _ => self.last.insert(Arc::new(evaluated.owned())),
+        };
+        Ok(Arc::clone(evaluation))
     }
 
     /// The full name of a question's action, where the last question had the same setting.
@@ -106,7 +114,7 @@ mod tests {
         let mut hearing = Hearing::new(&snapshot, &principal, now);
         let mut together = Vec::new();
         for question in &items {
-            together.push(hearing.evaluate(question));
+            together.push(hearing.evaluate(question).map(Arc::unwrap_or_clone));
             let action = hearing.action_of(question).map(ToString::to_string);
             assert!(action.is_none_or(|name| name == format!("Action::\"{}\"", question.action)));
             let resource = hearing.resource_of(question).map(|name| name.to_string());

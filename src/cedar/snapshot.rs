@@ -1,5 +1,6 @@
 //! One revision, compiled and validated, immutable: what questions are judged under.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -10,7 +11,6 @@ use super::case::Case;
 use super::entities::Store;
 use super::explain::hints::{self, Hint};
 use super::explain::{self, Circumstances, Explanation};
-use super::hearing::Hearing;
 use super::index::{Filed, Guard, Index};
 use super::outline::Outline;
 use super::policies::PolicyInfo;
@@ -19,7 +19,7 @@ use super::scene::{LastNow, Needs, Scene};
 use super::schema::Schema;
 use super::setting::Setting;
 use super::uid::Uid;
-use super::verdict::Verdict;
+use super::verdict::{Evaluated, Verdict};
 use super::verification::Verification;
 use super::{ForbidErrors, Revision};
 use crate::model::identity::Serial;
@@ -97,7 +97,9 @@ impl Snapshot {
         question: &Question,
         now: Timestamp,
     ) -> Result<Evaluation, Refusal> {
-        Hearing::new(self, &*self.principal(identity)?, now).evaluate(question)
+        let principal = self.principal(identity)?;
+        let setting = Setting::of(self, &principal, question)?;
+        Ok(self.decide(&Case::judge(&setting, question)?, now)?.owned())
     }
 
     /// How often the index and the full set of policies came to different evaluations since this was
@@ -144,8 +146,8 @@ impl Snapshot {
     }
 
     /// The full name of an action that a request names; nothing where the schema has no such action.
-    pub fn action_name(&self, name: &str) -> Option<Arc<str>> {
-        self.schema.action(name).ok().map(|action| Arc::clone(&action.name))
+    pub fn action_name(&self, name: &str) -> Option<&Arc<str>> {
+        self.schema.action(name).ok().map(|action| &action.name)
     }
 
     /// The uid of an entity that a request names, as policies write it; the names as given where
@@ -174,25 +176,25 @@ impl Snapshot {
     }
 
     /// Decides a case by scopes where that is enough, and evaluates conditions where it is not.
-    pub(super) fn decide(&self, case: &Case<'_>, now: Timestamp) -> Result<Evaluation, Refusal> {
+    pub(super) fn decide<'a>(&'a self, case: &Case<'a>, now: Timestamp) -> Result<Evaluated<'a>, Refusal> {
         let (mut verdict, guarded) = by_scope(case.admitting());
         if !guarded.is_empty() {
             let needs = Needs::of(guarded.iter().map(|(_, guard)| *guard));
             by_conditions(&guarded, &case.scene(&needs, now)?, &mut verdict);
         }
-        let evaluation = verdict.evaluation(self.forbid_errors);
-        let Some(verification) = &self.verification else { return Ok(evaluation) };
+        let evaluated = verdict.evaluated(self.forbid_errors);
+        let Some(verification) = &self.verification else { return Ok(evaluated) };
         let scene = case.scene(&Needs::everything(verification.literals()), now)?;
-        Ok(verification.of_evaluation(&evaluation, &scene, &self.policies, self.forbid_errors))
+        Ok(verification.of_evaluated(&evaluated, &scene, &self.policies, self.forbid_errors))
     }
 
     /// Decides a request in the engine's form.
-    pub(super) fn decide_given(&self, scene: &Scene) -> Evaluation {
+    pub(super) fn decide_given(&self, scene: &Scene) -> Evaluated<'_> {
         let (mut verdict, guarded) = by_scope(self.admitting_given(scene));
         by_conditions(&guarded, scene, &mut verdict);
-        let evaluation = verdict.evaluation(self.forbid_errors);
-        let Some(verification) = &self.verification else { return evaluation };
-        verification.of_evaluation(&evaluation, scene, &self.policies, self.forbid_errors)
+        let evaluated = verdict.evaluated(self.forbid_errors);
+        let Some(verification) = &self.verification else { return evaluated };
+        verification.of_evaluated(&evaluated, scene, &self.policies, self.forbid_errors)
     }
 
     /// The policies whose scope admits a request in the engine's form, by id.
@@ -215,22 +217,24 @@ impl Snapshot {
 }
 
 /// What scopes decide, and the policies whose conditions are left.
-fn by_scope<'a>(admitting: impl IntoIterator<Item = &'a Filed>) -> (Verdict, Vec<(&'a Filed, &'a Guard)>) {
+fn by_scope<'a>(
+    admitting: impl IntoIterator<Item = &'a Filed>,
+) -> (Verdict<'a>, Vec<(&'a Filed, &'a Guard)>) {
     let mut verdict = Verdict::default();
     let mut guarded = Vec::new();
     for policy in admitting {
         match &policy.guard {
-            None => verdict.applies(policy.effect, &policy.id),
+            None => verdict.applies(policy.effect, Cow::Borrowed(&policy.id)),
             Some(guard) => guarded.push((policy, &**guard)),
         }
     }
     (verdict, guarded)
 }
 
-fn by_conditions(guarded: &[(&Filed, &Guard)], scene: &Scene, verdict: &mut Verdict) {
+fn by_conditions<'a>(guarded: &[(&'a Filed, &'a Guard)], scene: &Scene, verdict: &mut Verdict<'a>) {
     for (policy, guard) in guarded {
         match guard.clauses.hold(&scene.request, &scene.entities) {
-            Ok(true) => verdict.applies(policy.effect, &policy.id),
+            Ok(true) => verdict.applies(policy.effect, Cow::Borrowed(&policy.id)),
             Ok(false) => {}
             Err(error) => verdict.failed(policy.effect, &policy.id, &error),
         }

@@ -1,5 +1,6 @@
 //! From what each policy did to the decision and its reason.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use cedar_policy::{Effect, EvaluationError};
@@ -9,20 +10,46 @@ use crate::model::{Decision, Evaluation, PolicyError, PolicyErrorCode, Reason};
 
 /// The policies that applied, and those that failed.
 #[derive(Debug, Default)]
-pub(super) struct Verdict {
-    permits: Vec<Arc<str>>,
-    forbids: Vec<Arc<str>>,
+pub(super) struct Verdict<'a> {
+    permits: Vec<Cow<'a, Arc<str>>>,
+    forbids: Vec<Cow<'a, Arc<str>>>,
     errors: Vec<PolicyError>,
     permit_failed: bool,
     forbid_failed: bool,
 }
 
-impl Verdict {
+/// An evaluation before anybody keeps it: to count references of ids that all workers share takes longer than to
+/// look at them.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Evaluated<'a> {
+    decision: Decision,
+    reason: Reason,
+    policies: Vec<Cow<'a, Arc<str>>>,
+    errors: Vec<PolicyError>,
+}
+
+impl Evaluated<'_> {
+    /// To keep.
+    pub(super) fn owned(self) -> Evaluation {
+        let policies = self.policies.into_iter().map(Cow::into_owned).collect();
+        Evaluation { decision: self.decision, reason: self.reason, policies, errors: self.errors }
+    }
+}
+
+impl PartialEq<Evaluation> for Evaluated<'_> {
+    fn eq(&self, other: &Evaluation) -> bool {
+        (self.decision, self.reason) == (other.decision, other.reason)
+            && self.policies.iter().map(AsRef::as_ref).eq(&other.policies)
+            && self.errors == other.errors
+    }
+}
+
+impl<'a> Verdict<'a> {
     /// A policy applied.
-    pub(super) fn applies(&mut self, effect: Effect, id: &Arc<str>) {
+    pub(super) fn applies(&mut self, effect: Effect, id: Cow<'a, Arc<str>>) {
         match effect {
-            Effect::Permit => self.permits.push(Arc::clone(id)),
-            Effect::Forbid => self.forbids.push(Arc::clone(id)),
+            Effect::Permit => self.permits.push(id),
+            Effect::Forbid => self.forbids.push(id),
         }
     }
 
@@ -36,7 +63,7 @@ impl Verdict {
     }
 
     /// The decision, with its reason: the first that fits, in the order of the contract.
-    pub(super) fn evaluation(mut self, forbid_errors: ForbidErrors) -> Evaluation {
+    pub(super) fn evaluated(mut self, forbid_errors: ForbidErrors) -> Evaluated<'a> {
         let (decision, reason, mut policies) = if !self.forbids.is_empty() {
             (Decision::Deny, Reason::Forbidden, self.forbids)
         } else if self.forbid_failed && forbid_errors == ForbidErrors::Deny {
@@ -50,7 +77,7 @@ impl Verdict {
         };
         policies.sort_unstable();
         self.errors.sort_unstable_by(|left, right| left.policy.cmp(&right.policy));
-        Evaluation { decision, reason, policies, errors: self.errors }
+        Evaluated { decision, reason, policies, errors: self.errors }
     }
 }
 

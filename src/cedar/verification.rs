@@ -1,6 +1,7 @@
 //! Both ways at once: what the index comes to, beside what Cedar's own authorizer comes to over all policies
 //! and everything that could be reached. For a service that is to prove itself on its own traffic.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,8 +11,7 @@ use cedar_policy::{AuthorizationError, Authorizer, Effect, EntityUid, Policy, Po
 use super::ForbidErrors;
 use super::policies::PolicyInfo;
 use super::scene::Scene;
-use super::verdict::Verdict;
-use crate::model::Evaluation;
+use super::verdict::{Evaluated, Verdict};
 
 /// All policies of a snapshot in the engine's form, and how often the two differed.
 #[derive(Debug)]
@@ -34,14 +34,14 @@ impl Verification {
     }
 
     /// What stands: what the full set comes to, whether or not that is what the index came to.
-    pub(super) fn of_evaluation(
+    pub(super) fn of_evaluated<'a>(
         &self,
-        by_index: &Evaluation,
+        by_index: &Evaluated<'_>,
         scene: &Scene,
-        infos: &HashMap<Arc<str>, Arc<PolicyInfo>>,
+        infos: &'a HashMap<Arc<str>, Arc<PolicyInfo>>,
         forbid_errors: ForbidErrors,
-    ) -> Evaluation {
-        let full = self.in_full(scene, infos).evaluation(forbid_errors);
+    ) -> Evaluated<'a> {
+        let full = self.in_full(scene, infos).evaluated(forbid_errors);
         if full != *by_index {
             self.differences.fetch_add(1, Ordering::Relaxed);
         }
@@ -59,15 +59,15 @@ impl Verification {
     }
 
     /// The engine names the permits that applied only where no forbid did, and nobody needs them there.
-    fn in_full(&self, scene: &Scene, infos: &HashMap<Arc<str>, Arc<PolicyInfo>>) -> Verdict {
+    fn in_full<'a>(&self, scene: &Scene, infos: &'a HashMap<Arc<str>, Arc<PolicyInfo>>) -> Verdict<'a> {
         let response = Authorizer::new().is_authorized(&scene.request, &self.policies, &scene.entities);
         let info = |id: &PolicyId| infos.get(AsRef::<str>::as_ref(id));
         let mut verdict = Verdict::default();
         for id in response.diagnostics().reason() {
             match info(id) {
-                Some(applied) => verdict.applies(applied.effect, &applied.id),
+                Some(applied) => verdict.applies(applied.effect, Cow::Borrowed(&applied.id)),
                 // What nobody knows of forbids.
-                None => verdict.applies(Effect::Forbid, &AsRef::<str>::as_ref(id).into()),
+                None => verdict.applies(Effect::Forbid, Cow::Owned(AsRef::<str>::as_ref(id).into())),
             }
         }
         for AuthorizationError::PolicyEvaluationError(error) in response.diagnostics().errors() {
@@ -111,8 +111,9 @@ mod tests {
         let forbids = "@id(\"none\") forbid (principal, action, resource);";
         let verification = Verification::of(forbids.parse().unwrap());
         let scene = snapshot.scene_of(&ASKED).unwrap();
-        let stands = verification.of_evaluation(&by_index, &scene, &snapshot.policies, ForbidErrors::Deny);
-        assert_eq!(stands.decision, Decision::Deny);
+        let by_index = snapshot.decide_given(&scene);
+        let stands = verification.of_evaluated(&by_index, &scene, &snapshot.policies, ForbidErrors::Deny);
+        assert_eq!(stands.owned().decision, Decision::Deny);
         assert_eq!((verification.take_differences(), verification.take_differences()), (1, 0));
     }
 }

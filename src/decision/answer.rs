@@ -8,7 +8,7 @@ use uuid::{NoContext, Uuid};
 
 use crate::audit::Receipt;
 use crate::cedar::explain::Explanation;
-use crate::model::printed::{Object, Objects};
+use crate::model::printed::{Members, Object, Objects};
 use crate::model::{Decision, Evaluation, Now, Reason, Refusal};
 
 /// More bytes than a decision takes that one policy determines.
@@ -124,23 +124,46 @@ const NOT_EVALUATED: Evaluation = Evaluation {
     errors: Vec::new(),
 };
 
-/// Writes what came of one item of a batch.
-pub(super) fn write_item(
-    id: Option<&str>,
-    decision_id: DecisionId,
-    judged: &Result<Evaluation, Refusal>,
-    object: &mut Object<'_>,
-) -> serde_json::Result<()> {
-    if let Some(id) = id {
-        object.text("id", id)?;
-    }
-    match judged {
-        Ok(evaluation) => write(evaluation, decision_id, object),
-        Err(refusal) => {
-            write(&NOT_EVALUATED, decision_id, object)?;
-            object.member("error", refusal)
+/// What came of one item of a batch.
+#[derive(Debug)]
+pub(super) enum Came<'a> {
+    /// It was decided.
+    Decided(&'a Evaluation),
+    /// So it was, and what is said of that was written before.
+    Written(&'a Members),
+    /// It was not.
+    Refused(&'a Refusal),
+}
+
+impl Came<'_> {
+    /// Writes it.
+    pub(super) fn write(
+        &self,
+        id: Option<&str>,
+        decision_id: DecisionId,
+        object: &mut Object<'_>,
+    ) -> serde_json::Result<()> {
+        if let Some(id) = id {
+            object.text("id", id)?;
+        }
+        match self {
+            Self::Decided(evaluation) => write(evaluation, decision_id, object),
+            Self::Written(members) => {
+                object.members(members);
+                object.word("decision_id", decision_id.as_str());
+                Ok(())
+            }
+            Self::Refused(refusal) => {
+                write(&NOT_EVALUATED, decision_id, object)?;
+                object.member("error", refusal)
+            }
         }
     }
+}
+
+/// What answers, and records too where there are no errors, say of a decision: to be written once for many.
+pub(super) fn members(evaluation: &Evaluation) -> serde_json::Result<Members> {
+    Members::of(|object| write_evaluation(evaluation, object))
 }
 
 fn write(
@@ -148,6 +171,12 @@ fn write(
     decision_id: DecisionId,
     object: &mut Object<'_>,
 ) -> serde_json::Result<()> {
+    write_evaluation(evaluation, object)?;
+    object.word("decision_id", decision_id.as_str());
+    Ok(())
+}
+
+fn write_evaluation(evaluation: &Evaluation, object: &mut Object<'_>) -> serde_json::Result<()> {
     object.word("decision", evaluation.decision.as_str());
     object.word("reason", evaluation.reason.as_str());
     object.texts("policies", evaluation.policies.iter().map(AsRef::as_ref))?;
@@ -155,8 +184,7 @@ fn write(
         object.text("policy", &error.policy)?;
         object.word("code", error.code.as_str());
         Ok(())
-    })?;
-    object.text("decision_id", decision_id.as_str())
+    })
 }
 
 impl DecisionId {

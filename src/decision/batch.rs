@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use tokio::task::{JoinSet, yield_now};
 
-use super::answer::{USUAL, write_item};
+use super::answer::{self, Came, USUAL};
 use super::case::Case;
 use super::{Decider, DecisionId, NO_ACTION, RequestFacts};
-use crate::audit::{AuditError, Line, Lines, OfBatch, Opening, Outcome};
+use crate::audit::{AuditError, Decided, Line, Lines, OfBatch, OfSetting, Opening, Outcome, Setting};
 use crate::cedar::{Hearing, Snapshot};
-use crate::model::printed::Objects;
-use crate::model::{BatchItem, Identity, Now, Refusal, RefusalCode};
+use crate::model::printed::{Members, Objects};
+use crate::model::{BatchItem, Evaluation, Identity, Now, Record, Refusal, RefusalCode};
 use crate::workers::Workers;
 
 /// How many items are judged at a time: little enough to let other requests have their turn.
@@ -36,6 +36,17 @@ pub(super) struct Judged {
     /// The refusal that goes for every item alike: it lies in the one token.
     pub(super) refused_for_all: Option<Refusal>,
 }
+
+/// What is said of neighbours alike in their answers and lines, written once.
+#[derive(Debug, Default)]
+struct Alike {
+    setting: Last<(Arc<str>, Arc<Record>), OfSetting>,
+    decided: Last<Arc<Evaluation>, Members>,
+}
+
+/// What was made last, and of what.
+#[derive(Debug)]
+struct Last<K, V>(Option<(K, V)>);
 
 /// A case of its own for each task: all of one request, under one snapshot.
 struct Shared {
@@ -109,13 +120,13 @@ impl Judged {
 
     async fn part(case: &Case<'_>, items: &[BatchItem], batch: &OfBatch) -> Result<Self, AuditError> {
         let mut judged = Self::with_room_for(items.len());
-        let mut hearing = case.hearing();
+        let (mut hearing, mut alike) = (case.hearing(), Alike::default());
         for (number, chunk) in items.chunks(CHUNK).enumerate() {
             if number > 0 {
                 yield_now().await;
             }
             for item in chunk {
-                judged.judge(case, &mut hearing, item, batch)?;
+                judged.judge(case, &mut hearing, item, batch, &mut alike)?;
             }
         }
         Ok(judged)
@@ -129,32 +140,46 @@ impl Judged {
         hearing: &mut Result<Hearing<'i>, Refusal>,
         BatchItem { id, question }: &'i BatchItem,
         batch: &OfBatch,
+        alike: &mut Alike,
     ) -> Result<(), AuditError> {
         let decision_id = case.new_id();
         let judged = match question {
             Ok(question) => case.evaluate(hearing, question),
             Err(refusal) => Err(refusal.clone()),
         };
-        let question = question.as_ref().ok();
         let hearing = hearing.as_ref().ok();
-        let action = question.map(|question| case.action(hearing, question));
         let outcome = judged.as_ref().map_or(Outcome::Refused, |evaluation| evaluation.decision.into());
-        let asked = question.zip(action.as_deref());
-        self.lines.push(&Line {
-            asked: asked.map(|(question, action)| case.asked(hearing, action, question)),
-            decided: judged.as_ref().ok().map(Into::into),
-            refused: judged.as_ref().err().map(Into::into),
-            ..Line::new(Opening::OfBatch(batch), decision_id.as_str(), outcome)
-        })?;
-        self.answers.push(|answer| write_item(id.as_deref(), decision_id, &judged, answer))?;
+        let mut line = Line::new(Opening::OfBatch(batch), decision_id.as_str(), outcome);
+        let action = question.as_ref().ok().map(|question| case.action(hearing, question));
+        if let (Ok(question), Some(action)) = (question, &action) {
+            let setting = alike.setting.of(action, &question.context)?;
+            line.asked = Some(case.asked(hearing, Setting::Written(setting), question));
+        }
+        let came = match &judged {
+            Ok(evaluation) if evaluation.errors.is_empty() => {
+                let members = alike.decided.of(evaluation)?;
+                line.decided = Some(Decided::Written(members));
+                Came::Written(members)
+            }
+            Ok(evaluation) => {
+                line.decided = Some(Decided::Plain(evaluation));
+                Came::Decided(evaluation)
+            }
+            Err(refusal) => {
+                line.refused = Some(refusal.into());
+                Came::Refused(refusal)
+            }
+        };
+        self.lines.push(&line)?;
+        self.answers.push(|answer| came.write(id.as_deref(), decision_id, answer))?;
         self.ids.push(decision_id);
         match judged {
             Ok(evaluation) => {
                 self.errors += evaluation.errors.len();
-                self.count(outcome, action.unwrap_or_else(|| Arc::clone(&NO_ACTION)));
+                self.count(outcome, action.as_deref().unwrap_or(&NO_ACTION));
             }
             Err(refusal) => {
-                self.count(outcome, Arc::clone(&NO_ACTION));
+                self.count(outcome, &NO_ACTION);
                 if refusal.code == RefusalCode::InvalidToken {
                     self.refused_for_all.get_or_insert(refusal);
                 }
@@ -164,11 +189,45 @@ impl Judged {
     }
 
     /// Most batches ask the same many times.
-    fn count(&mut self, outcome: Outcome, action: Arc<str>) {
+    fn count(&mut self, outcome: Outcome, action: &Arc<str>) {
         match self.counted.last_mut() {
-            Some((last, on, count)) if *last == outcome && *on == action => *count += 1,
-            _ => self.counted.push((outcome, action, 1)),
+            Some((last, on, count)) if *last == outcome && on == action => *count += 1,
+            _ => self.counted.push((outcome, Arc::clone(action), 1)),
         }
+    }
+}
+
+impl Last<(Arc<str>, Arc<Record>), OfSetting> {
+    fn of(&mut self, action: &Arc<str>, context: &Arc<Record>) -> Result<&OfSetting, AuditError> {
+        let is_it = |(of, under): &(_, _)| Arc::ptr_eq(of, action) && Arc::ptr_eq(under, context);
+        let key = || (Arc::clone(action), Arc::clone(context));
+        self.get(is_it, || Ok((key(), OfSetting::new(action, context)?)))
+    }
+}
+
+impl Last<Arc<Evaluation>, Members> {
+    fn of(&mut self, evaluation: &Arc<Evaluation>) -> Result<&Members, AuditError> {
+        let is_it = |of: &_| Arc::ptr_eq(of, evaluation);
+        self.get(is_it, || Ok((Arc::clone(evaluation), answer::members(evaluation)?)))
+    }
+}
+
+impl<K, V> Last<K, V> {
+    /// What is there, if it is of the right key, or what is made and then there.
+    fn get<E>(
+        &mut self,
+        is_it: impl FnOnce(&K) -> bool,
+        make: impl FnOnce() -> Result<(K, V), E>,
+    ) -> Result<&V, E> {
+        let there = self.0.take().filter(|(key, _)| is_it(key));
+        let (_, value) = self.0.insert(there.map_or_else(make, Ok)?);
+        Ok(value)
+    }
+}
+
+impl<K, V> Default for Last<K, V> {
+    fn default() -> Self {
+        Self(None)
     }
 }
 

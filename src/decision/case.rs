@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::{Decider, DecisionId, RequestFacts, Undecided};
-use crate::audit::{Asked, AuditError, Items, Line, Opening, Outcome, Principal, Refused};
+use crate::audit::{Asked, AuditError, Decided, Items, Line, Opening, Outcome, Principal, Refused, Setting};
 use crate::cedar::explain::Explanation;
 use crate::cedar::{Hearing, Held, Principal as Speaker};
 use crate::model::{Evaluation, Identity, Question, Refusal};
@@ -56,7 +56,7 @@ impl<'a> Case<'a> {
         &self,
         hearing: &mut Result<Hearing<'q>, Refusal>,
         question: &'q Question,
-    ) -> Result<Evaluation, Refusal> {
+    ) -> Result<Arc<Evaluation>, Refusal> {
         let evaluated = hearing.as_mut().map_err(|refusal| refusal.clone())?.evaluate(question);
         self.note_differences();
         evaluated
@@ -81,10 +81,16 @@ impl<'a> Case<'a> {
     }
 
     /// The action's full name; as given where the schema has none such.
-    pub(super) fn action(&self, hearing: Option<&Hearing<'_>>, question: &Question) -> Arc<str> {
-        let known = hearing.and_then(|hearing| hearing.action_of(question)).map(Arc::clone);
-        let found = known.or_else(|| self.snapshot.action_name(&question.action));
-        found.unwrap_or_else(|| question.action.as_str().into())
+    pub(super) fn action<'c>(
+        &'c self,
+        hearing: Option<&'c Hearing<'_>>,
+        question: &Question,
+    ) -> Cow<'c, Arc<str>> {
+        let known = hearing.and_then(|hearing| hearing.action_of(question));
+        match known.or_else(|| self.snapshot.action_name(&question.action)) {
+            Some(name) => Cow::Borrowed(name),
+            None => Cow::Owned(question.action.as_str().into()),
+        }
     }
 
     /// The record of a decision.
@@ -96,7 +102,7 @@ impl<'a> Case<'a> {
     ) -> Result<Line<'l>, AuditError> {
         Ok(Line {
             asked: Some(asked),
-            decided: Some(evaluation.into()),
+            decided: Some(Decided::Plain(evaluation)),
             ..self.line(decision_id, evaluation.decision.into())?
         })
     }
@@ -129,8 +135,9 @@ impl<'a> Case<'a> {
     ) -> Result<DecisionId, AuditError> {
         let decision_id = self.new_id();
         let action = question.map(|question| self.action(None, question));
-        let asked =
-            question.zip(action.as_deref()).map(|(question, action)| self.asked(None, action, question));
+        let asked = question
+            .zip(action.as_deref())
+            .map(|(question, action)| self.asked(None, Setting::Plain(action, &question.context), question));
         let line = Line { asked, refused: Some(refused), ..self.line(&decision_id, Outcome::Refused)? };
         let pending = self.decider.append(&line)?;
         pending.settled().await?;
@@ -138,17 +145,17 @@ impl<'a> Case<'a> {
         Ok(decision_id)
     }
 
-    /// What is on record of a question, its action in full.
+    /// What is on record of a question in its setting.
     pub(super) fn asked<'q>(
         &'q self,
         hearing: Option<&'q Hearing<'_>>,
-        action: &'q str,
+        setting: Setting<'q>,
         question: &'q Question,
     ) -> Asked<'q> {
         let known = hearing.and_then(|hearing| hearing.resource_of(question));
         let resource = &question.resource;
         let named = || self.snapshot.entity_name(&resource.type_name, &resource.id);
-        Asked::new(action, known.unwrap_or_else(named), question, self.decider.log.values())
+        Asked::new(setting, known.unwrap_or_else(named), question, self.decider.log.values())
     }
 
     /// What the lines of whole requests have in common. The latency runs until here.

@@ -5,7 +5,8 @@ use std::fmt;
 /// `Shop::Product::"p-1"`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EntityName<'a> {
-    /// Of an id that needs no escaping, as nearly all are: written piece by piece, without a text for the whole.
+    /// Of a type and an id that need no escaping, as nearly all are, neither in a policy nor in JSON: written
+    /// piece by piece, without a text for the whole.
     Plain {
         /// The type in full.
         type_name: &'a str,
@@ -16,18 +17,11 @@ pub enum EntityName<'a> {
     Whole(String),
 }
 
-impl EntityName<'_> {
-    /// What it is made of.
-    pub fn pieces(&self) -> [&str; 4] {
-        match self {
-            Self::Plain { type_name, id } => [type_name, "::\"", id, "\""],
-            Self::Whole(name) => [name, "", "", ""],
-        }
-    }
-}
-
 impl fmt::Display for EntityName<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.pieces().iter().try_for_each(|piece| formatter.write_str(piece))
+        match self {
+            Self::Plain { type_name, id } => write!(formatter, "{type_name}::\"{id}\""),
+            Self::Whole(name) => formatter.write_str(name),
+        }
     }
 }

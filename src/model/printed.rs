@@ -86,29 +86,26 @@ impl<'b> Object<'b> {
 
     /// One of our own words, which need no escaping either.
     #[inline]
-    pub fn word(&mut self, name: &'static str, word: &'static str) {
+    pub fn word(&mut self, name: &'static str, word: &str) {
+        self.escaped(name, [word]);
+    }
+
+    /// A string that is made of these pieces, which stand in it as they are.
+    #[inline]
+    pub fn escaped<const COUNT: usize>(&mut self, name: &'static str, pieces: [&str; COUNT]) {
         self.name(name);
         self.bytes.push(b'"');
-        self.bytes.extend_from_slice(word.as_bytes());
+        for piece in pieces {
+            self.bytes.extend_from_slice(piece.as_bytes());
+        }
         self.bytes.push(b'"');
     }
 
     /// A string.
     #[inline]
     pub fn text(&mut self, name: &'static str, text: &str) -> Result<()> {
-        self.text_of(name, &[text])
-    }
-
-    /// A string that is made of these pieces.
-    #[inline]
-    pub fn text_of(&mut self, name: &'static str, pieces: &[&str]) -> Result<()> {
         self.name(name);
-        self.bytes.push(b'"');
-        for piece in pieces {
-            write_inside(self.bytes, piece)?;
-        }
-        self.bytes.push(b'"');
-        Ok(())
+        write_text(self.bytes, text)
     }
 
     /// An array of strings.
@@ -199,37 +196,24 @@ enum Writing {
 }
 
 fn write_text(bytes: &mut Vec<u8>, text: &str) -> Result<()> {
-    bytes.push(b'"');
-    write_inside(bytes, text)?;
-    bytes.push(b'"');
-    Ok(())
-}
-
-/// What stands between the quotes.
-fn write_inside(bytes: &mut Vec<u8>, text: &str) -> Result<()> {
     let mut rest = text.as_bytes();
-    match Writing::of(rest) {
-        Writing::Copy => {}
-        Writing::Quote => {
-            while let Some((before, behind)) =
-                memchr2(b'"', b'\\', rest).and_then(|place| rest.split_at_checked(place))
-                && let Some((special, behind)) = behind.split_first()
-            {
-                bytes.extend_from_slice(before);
-                bytes.extend_from_slice(&[b'\\', *special]);
-                rest = behind;
-            }
-        }
-        Writing::Spell => {
-            // With quotes of its own, which are there already.
-            let start = bytes.len();
-            write(bytes, text)?;
-            bytes.remove(start);
-            bytes.pop();
-            return Ok(());
+    let writing = Writing::of(rest);
+    if matches!(writing, Writing::Spell) {
+        return write(bytes, text);
+    }
+    bytes.push(b'"');
+    if matches!(writing, Writing::Quote) {
+        while let Some((before, behind)) =
+            memchr2(b'"', b'\\', rest).and_then(|place| rest.split_at_checked(place))
+            && let Some((special, behind)) = behind.split_first()
+        {
+            bytes.extend_from_slice(before);
+            bytes.extend_from_slice(&[b'\\', *special]);
+            rest = behind;
         }
     }
     bytes.extend_from_slice(rest);
+    bytes.push(b'"');
     Ok(())
 }
 

@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use smol_str::SmolStr;
 
 use super::object::Object;
 use super::value;
@@ -19,7 +19,7 @@ use written::{Written, WrittenBatch, WrittenId, parse, read};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
     /// The action's name, short or full.
-    pub action: SmolStr,
+    pub action: CompactString,
     /// What it acts on.
     pub resource: EntityDescription,
     /// The circumstances: one record for all items of a batch that add nothing to it.
@@ -34,10 +34,10 @@ pub struct Question {
 pub struct EntityReference {
     /// Its type, short or full.
     #[serde(rename = "type")]
-    pub type_name: SmolStr,
+    pub type_name: CompactString,
     /// Its id.
     #[serde(deserialize_with = "id")]
-    pub id: SmolStr,
+    pub id: CompactString,
 }
 
 /// An entity with what the caller knows of it. What is not given is not described.
@@ -50,10 +50,10 @@ pub struct EntityReference {
 pub struct EntityDescription {
     /// Its type, short or full.
     #[serde(rename = "type")]
-    pub type_name: SmolStr,
+    pub type_name: CompactString,
     /// Its id.
     #[serde(deserialize_with = "id")]
-    pub id: SmolStr,
+    pub id: CompactString,
     /// Its attributes.
     #[serde(default, deserialize_with = "value::optional_record", skip_serializing_if = "Option::is_none")]
     pub attributes: Option<Record>,
@@ -315,7 +315,7 @@ fn check_value(value: &Value, limits: &Limits) -> Result<(), Refusal> {
     }
 }
 
-fn id<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SmolStr, D::Error> {
+fn id<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<CompactString, D::Error> {
     match Value::deserialize(deserializer)? {
         Value::String(id) => Ok(id),
         Value::Long(_) => Err(serde::de::Error::custom("an id is a string: write the number as a string")),

@@ -2,15 +2,15 @@
 
 use std::slice;
 
+use compact_str::CompactString;
 use serde::{Serialize, Serializer};
-use smol_str::SmolStr;
 
 use super::Value;
 
 /// Members by name, each once, sorted. In a list, because few in a list are made, searched and freed sooner
 /// than few in a tree.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub struct Record(Vec<(SmolStr, Value)>);
+pub struct Record(Vec<(CompactString, Value)>);
 
 impl Record {
     /// No members.
@@ -22,7 +22,7 @@ impl Record {
     ///
     /// # Errors
     /// The name that is given twice.
-    pub fn of(mut members: Vec<(SmolStr, Value)>) -> Result<Self, SmolStr> {
+    pub fn of(mut members: Vec<(CompactString, Value)>) -> Result<Self, CompactString> {
         // As most programs write them.
         if members.is_sorted_by(|left, right| left.0 < right.0) {
             return Ok(Self(members));
@@ -46,7 +46,7 @@ impl Record {
     }
 
     /// Adds a member, or puts it in place of the one of that name, and gives that.
-    pub fn insert(&mut self, name: SmolStr, value: Value) -> Option<Value> {
+    pub fn insert(&mut self, name: CompactString, value: Value) -> Option<Value> {
         match self.position(&name) {
             Ok(position) => self.0.get_mut(position).map(|(_, before)| std::mem::replace(before, value)),
             Err(position) => {
@@ -62,7 +62,7 @@ impl Record {
     }
 
     /// Keeps the members that are wanted.
-    pub fn retain(&mut self, mut is_wanted: impl FnMut(&SmolStr) -> bool) {
+    pub fn retain(&mut self, mut is_wanted: impl FnMut(&CompactString) -> bool) {
         self.0.retain(|(name, _)| is_wanted(name));
     }
 
@@ -97,11 +97,13 @@ impl Record {
 }
 
 /// The members of a record.
-pub type Members<'a> =
-    std::iter::Map<slice::Iter<'a, (SmolStr, Value)>, fn(&'a (SmolStr, Value)) -> (&'a SmolStr, &'a Value)>;
+pub type Members<'a> = std::iter::Map<
+    slice::Iter<'a, (CompactString, Value)>,
+    fn(&'a (CompactString, Value)) -> (&'a CompactString, &'a Value),
+>;
 
 impl<'a> IntoIterator for &'a Record {
-    type Item = (&'a SmolStr, &'a Value);
+    type Item = (&'a CompactString, &'a Value);
     type IntoIter = Members<'a>;
 
     fn into_iter(self) -> Members<'a> {
@@ -110,8 +112,8 @@ impl<'a> IntoIterator for &'a Record {
 }
 
 impl IntoIterator for Record {
-    type Item = (SmolStr, Value);
-    type IntoIter = std::vec::IntoIter<(SmolStr, Value)>;
+    type Item = (CompactString, Value);
+    type IntoIter = std::vec::IntoIter<(CompactString, Value)>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.into_iter()
@@ -125,7 +127,7 @@ impl Serialize for Record {
 }
 
 /// Of two members of one name the last stands.
-impl<N: Into<SmolStr>> Extend<(N, Value)> for Record {
+impl<N: Into<CompactString>> Extend<(N, Value)> for Record {
     fn extend<I: IntoIterator<Item = (N, Value)>>(&mut self, members: I) {
         for (name, value) in members {
             self.insert(name.into(), value);
@@ -133,7 +135,7 @@ impl<N: Into<SmolStr>> Extend<(N, Value)> for Record {
     }
 }
 
-impl<N: Into<SmolStr>> FromIterator<(N, Value)> for Record {
+impl<N: Into<CompactString>> FromIterator<(N, Value)> for Record {
     fn from_iter<I: IntoIterator<Item = (N, Value)>>(members: I) -> Self {
         let mut record = Self::new();
         record.extend(members);
@@ -141,7 +143,7 @@ impl<N: Into<SmolStr>> FromIterator<(N, Value)> for Record {
     }
 }
 
-impl<N: Into<SmolStr>, const COUNT: usize> From<[(N, Value); COUNT]> for Record {
+impl<N: Into<CompactString>, const COUNT: usize> From<[(N, Value); COUNT]> for Record {
     fn from(members: [(N, Value); COUNT]) -> Self {
         members.into_iter().collect()
     }

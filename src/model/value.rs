@@ -2,10 +2,10 @@
 
 use std::{fmt, slice};
 
+use compact_str::CompactString;
 use memchr::memchr2;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
-use smol_str::SmolStr;
 
 use super::Record;
 
@@ -18,7 +18,7 @@ pub enum Value {
     /// A 64-bit signed integer, Cedar's only number.
     Long(i64),
     /// A string.
-    String(SmolStr),
+    String(CompactString),
     /// An array; Cedar takes it as a set.
     Set(Vec<Self>),
     /// An object.

@@ -128,7 +128,9 @@ impl<'a> Check<'a> {
             Asks::Each(actions, _) => {
                 let actions_on_each = actions.len().saturating_mul(self.table.rows.len());
                 cases = actions_on_each.saturating_mul(self.table.resources.len());
-                asked.extend(actions.iter().filter_map(|action| self.snapshot.action_name(&action.value)));
+                asked.extend(
+                    actions.iter().filter_map(|action| self.snapshot.action_name(&action.value)).cloned(),
+                );
             }
             Asks::May => {
                 for resource in resources {
@@ -164,7 +166,7 @@ impl<'a> Check<'a> {
     fn contexts(&self, asked: &HashSet<Arc<str>>) -> Vec<Finding> {
         let mut findings = Vec::new();
         for (action, _) in &self.table.contexts.0 {
-            if self.snapshot.action_name(&action.value).is_some_and(|full| !asked.contains(&full)) {
+            if self.snapshot.action_name(&action.value).is_some_and(|full| !asked.contains(full)) {
                 let message = format!("the test does not ask about `{}`", action.value);
                 findings.push(self.error("unused-context", action.place, message));
             }

@@ -192,7 +192,10 @@ impl<'a> Plan<'a> {
                 Ok(speaker) => {
                     self.learn(speaker, table);
                     let full = |action: &Name| self.snapshot.action_name(&action.value);
-                    rows.push(PlannedRow { speaker, may: row.may.iter().filter_map(full).collect() });
+                    rows.push(PlannedRow {
+                        speaker,
+                        may: row.may.iter().filter_map(full).cloned().collect(),
+                    });
                 }
                 Err(finding) => findings.push(finding),
             }

@@ -2,7 +2,7 @@
 
 use super::super::Lines;
 use super::*;
-use crate::model::{Body, Limits, PolicyErrorCode};
+use crate::model::{Body, Limits, PolicyError, PolicyErrorCode, Reason};
 
 fn identity() -> Identity {
     Identity {
@@ -44,12 +44,12 @@ fn line(values: bool) -> String {
             principal
         }),
         asked: Some(Asked::new(
-            "Shop::Action::\"updateProduct\"",
+            Setting::Plain("Shop::Action::\"updateProduct\"", &question.context),
             EntityName::Whole("Shop::Product::\"p\\n42\"".to_owned()),
             &question,
             values,
         )),
-        decided: Some((&evaluation).into()),
+        decided: Some(Decided::Plain(&evaluation)),
         revision: Some("sha256:7c1f"),
         latency_us: Some(120),
         ..Line::new(
@@ -64,7 +64,7 @@ fn line(values: bool) -> String {
 
 #[test]
 fn a_decision_is_one_line_that_says_who_what_and_why() {
-    insta::assert_snapshot!(line(false).trim_end(), @r#"{"time":"2026-11-23T09:30:00.125Z","decision_id":"0193","request_id":"r-1","outcome":"deny","principal":"Shop::User::\"3f0c\"","kind":"user","groups":["admin","a\u202eb"],"issuer":"https://issuer.example/pool","token_use":"access","jti":"jti-1","action":"Shop::Action::\"updateProduct\"","resource":"Shop::Product::\"p\\n42\"","context_keys":["ip"],"decision":"deny","reason":"evaluation_error","policies":[],"errors":[{"policy":"p#1","code":"overflow","text":"integer overflow"}],"revision":"sha256:7c1f","latency_us":120}"#);
+    insta::assert_snapshot!(line(false).trim_end(), @r#"{"time":"2026-11-23T09:30:00.125Z","decision_id":"0193","request_id":"r-1","outcome":"deny","principal":"Shop::User::\"3f0c\"","kind":"user","groups":["admin","a\u202eb"],"issuer":"https://issuer.example/pool","token_use":"access","jti":"jti-1","action":"Shop::Action::\"updateProduct\"","context_keys":["ip"],"resource":"Shop::Product::\"p\\n42\"","decision":"deny","reason":"evaluation_error","policies":[],"errors":[{"policy":"p#1","code":"overflow","text":"integer overflow"}],"revision":"sha256:7c1f","latency_us":120}"#);
 }
 
 #[test]

@@ -3,9 +3,9 @@
 use std::iter;
 use std::sync::Arc;
 
+use compact_str::CompactString;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
-use smol_str::SmolStr;
 
 use super::{EntityDescription, Question, some};
 use crate::model::object::{self, Object};
@@ -21,7 +21,7 @@ pub(super) struct Written {
     pub(super) token: Option<Token>,
     #[serde(default, deserialize_with = "some")]
     pub(super) id: Option<String>,
-    pub(super) action: SmolStr,
+    pub(super) action: CompactString,
     pub(super) resource: EntityDescription,
     #[serde(default)]
     pub(super) context: Record,
