@@ -1,8 +1,8 @@
 //! The decider: one snapshot, one evaluation, one record, and only then an answer.
 
 use std::cell::RefCell;
-use std::iter;
 use std::sync::{Arc, LazyLock};
+use std::{iter, mem};
 
 pub use crate::audit::{AuditError, Refused};
 use crate::audit::{Line, Lines, Log, Outcome, Pending, Setting};
@@ -171,14 +171,14 @@ impl Decider {
     ) -> Result<BatchAnswer, Undecided> {
         let case = Case::new(self, identity, facts);
         let batch = case.new_id();
-        let parts = Judged::of(&case, items, &batch).await?;
+        let mut parts = Judged::of(&case, items, &batch).await?;
         if let Some(refusal) = parts.iter().find_map(|part| part.refused_for_all.as_ref()) {
             return Err(case.refused(refusal.clone(), None).await);
         }
         let ids: Vec<_> = parts.iter().flat_map(|part| &part.ids).map(DecisionId::as_str).collect();
         let mut head = Lines::default();
         head.push(&case.head(&batch, &ids)?)?;
-        let answers = parts.iter().map(|part| &part.answers);
+        let answers = parts.iter_mut().map(|part| mem::take(&mut part.answers));
         let answer = BatchDraft::new(answers, case.revision()).map_err(AuditError::from)?;
         // As that of one question is: see `answer`.
         drop(case);

@@ -12,7 +12,7 @@ use crate::model::printed::{Members, Object, Objects};
 use crate::model::{Decision, Evaluation, Now, Reason, Refusal};
 
 /// More bytes than a decision takes that one policy determines.
-pub(super) const USUAL: usize = 384;
+const USUAL: usize = 384;
 
 /// A decision that is on record: only a receipt of the decision log makes one.
 #[derive(Debug)]
@@ -89,18 +89,17 @@ impl Answer {
 }
 
 impl BatchDraft {
-    /// The decisions may come in several pieces.
-    pub(super) fn new<'d>(
-        decisions: impl Iterator<Item = &'d Objects> + Clone,
-        revision: &str,
-    ) -> serde_json::Result<Self> {
-        let size: usize = decisions.clone().map(Objects::len).sum();
-        let mut json = Vec::with_capacity(size + USUAL);
-        let mut object = Object::begin(&mut json);
-        object.written("decisions", decisions);
-        object.text("revision", revision)?;
-        object.end();
-        Ok(Self(json))
+    /// Decisions in their order, none yet.
+    pub(super) fn decisions(room_for: usize) -> Objects {
+        Objects::begin("decisions", room_for.saturating_mul(USUAL))
+    }
+
+    /// The decisions may come in several parts.
+    pub(super) fn new(parts: impl IntoIterator<Item = Objects>, revision: &str) -> serde_json::Result<Self> {
+        let mut parts = parts.into_iter();
+        let mut decisions = parts.next().unwrap_or_else(|| Self::decisions(0));
+        parts.for_each(|part| decisions.append(&part));
+        decisions.end(|object| object.text("revision", revision)).map(Self)
     }
 
     /// Now it may go out.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::task::{JoinSet, yield_now};
 
-use super::answer::{self, Came, USUAL};
+use super::answer::{self, BatchDraft, Came};
 use super::case::Case;
 use super::{Decider, DecisionId, NO_ACTION, RequestFacts};
 use crate::audit::{AuditError, Decided, Line, Lines, OfBatch, OfSetting, Opening, Outcome, Setting};
@@ -17,7 +17,7 @@ use crate::model::{BatchItem, Evaluation, Identity, Now, Record, Refusal, Refusa
 use crate::workers::Workers;
 
 /// How many items are judged at a time: little enough to let other requests have their turn.
-const CHUNK: usize = 16;
+const CHUNK: usize = 32;
 
 /// How many items are worth another worker's time: what it costs to wake one is lost among so many.
 const SHARE: usize = 64;
@@ -111,7 +111,7 @@ impl Judged {
 
     fn with_room_for(items: usize) -> Self {
         Self {
-            answers: Objects::with_room_for(items.saturating_mul(USUAL)),
+            answers: BatchDraft::decisions(items),
             lines: Lines::with_room_for(items),
             ids: Vec::with_capacity(items),
             ..Self::default()

@@ -23,35 +23,55 @@ pub struct Object<'b> {
 #[derive(Debug, Clone)]
 pub struct Members(Arc<[u8]>);
 
-/// Objects on their way into one array.
+/// An object on its way whose first member is an array of objects.
 #[derive(Debug, Default)]
-pub struct Objects(Vec<u8>);
+pub struct Objects {
+    bytes: Vec<u8>,
+    /// How long the buffer is before the first of them.
+    empty: usize,
+}
 
 impl Objects {
-    /// With room for so many bytes.
-    pub fn with_room_for(bytes: usize) -> Self {
-        Self(Vec::with_capacity(bytes))
-    }
-
-    /// How many bytes they have.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// None in the array yet, and room for so many bytes.
+    pub fn begin(name: &'static str, room: usize) -> Self {
+        let mut bytes = Vec::with_capacity(room);
+        let mut object = Object::begin(&mut bytes);
+        object.name(name);
+        bytes.push(b'[');
+        Self { empty: bytes.len(), bytes }
     }
 
     /// Adds one. What is here after an error is of no use.
     pub fn push(&mut self, write: impl FnOnce(&mut Object<'_>) -> Result<()>) -> Result<()> {
-        if !self.is_empty() {
-            self.0.push(b',');
-        }
-        let mut object = Object::begin(&mut self.0);
+        self.next();
+        let mut object = Object::begin(&mut self.bytes);
         write(&mut object)?;
         object.end();
         Ok(())
+    }
+
+    /// Adds those of an array of the same name.
+    pub fn append(&mut self, others: &Self) {
+        let others = others.bytes.get(others.empty..).unwrap_or_default();
+        if !others.is_empty() {
+            self.next();
+            self.bytes.extend_from_slice(others);
+        }
+    }
+
+    /// Ends the array, and the object with the members that `rest` writes.
+    pub fn end(mut self, rest: impl FnOnce(&mut Object<'_>) -> Result<()>) -> Result<Vec<u8>> {
+        self.bytes.push(b']');
+        let mut object = Object { bytes: &mut self.bytes, empty: 1 };
+        rest(&mut object)?;
+        object.end();
+        Ok(self.bytes)
+    }
+
+    fn next(&mut self) {
+        if self.bytes.len() > self.empty {
+            self.bytes.push(b',');
+        }
     }
 }
 
@@ -126,19 +146,6 @@ impl<'b> Object<'b> {
             object.end();
             Ok(())
         })
-    }
-
-    /// An array of objects that were written before, in several pieces.
-    pub fn written<'o>(&mut self, name: &'static str, pieces: impl IntoIterator<Item = &'o Objects>) {
-        self.name(name);
-        self.bytes.push(b'[');
-        for (number, piece) in pieces.into_iter().filter(|piece| !piece.is_empty()).enumerate() {
-            if number > 0 {
-                self.bytes.push(b',');
-            }
-            self.bytes.extend_from_slice(&piece.0);
-        }
-        self.bytes.push(b']');
     }
 
     /// Ends it.
@@ -274,16 +281,29 @@ mod tests {
         object.members(&members.unwrap());
         object.text("e", "{").unwrap();
         object.objects("f", [1, 2], |number, inner| inner.member("g", &number)).unwrap();
-        let (mut some, mut more) = (Objects::default(), Objects::default());
-        object.written("h", [&some, &more]);
-        some.push(|inner| inner.text("i", "1")).unwrap();
-        more.push(|inner| inner.text("i", "2")).unwrap();
-        object.written("j", [&some, &Objects::default(), &more]);
+        object.escaped("h", ["x", "\\\"", "y"]);
         object.end();
         assert_eq!(
             std::str::from_utf8(&bytes).unwrap(),
-            r#"{"a":"plain","b":["x","\u202e",""],"c":[],"d":[1,2],"m":"word","n":"\"","e":"{","f":[{"g":1},{"g":2}],"h":[],"j":[{"i":"1"},{"i":"2"}]}"#
+            r#"{"a":"plain","b":["x","\u202e",""],"c":[],"d":[1,2],"m":"word","n":"\"","e":"{","f":[{"g":1},{"g":2}],"h":"x\"y"}"#
         );
+    }
+
+    #[test]
+    fn objects_are_added_one_by_one_and_together() {
+        let objects = |numbers: &[u8]| {
+            let mut objects = Objects::begin("o", 0);
+            numbers.iter().for_each(|number| objects.push(|inner| inner.member("n", number)).unwrap());
+            objects
+        };
+        let text =
+            |objects: Objects| String::from_utf8(objects.end(|rest| rest.text("r", "x")).unwrap()).unwrap();
+        let mut all = objects(&[]);
+        [objects(&[]), objects(&[1]), objects(&[]), objects(&[2, 3])]
+            .iter()
+            .for_each(|some| all.append(some));
+        assert_eq!(text(all), r#"{"o":[{"n":1},{"n":2},{"n":3}],"r":"x"}"#);
+        assert_eq!(text(objects(&[])), r#"{"o":[],"r":"x"}"#);
     }
 
     #[test]

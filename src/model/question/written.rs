@@ -1,9 +1,11 @@
 //! How a request body is read: its members as they are written, and in our words what is wrong with its form.
 
-use std::iter;
+use std::marker::PhantomData;
 use std::sync::Arc;
+use std::{fmt, iter};
 
 use compact_str::CompactString;
+use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -36,15 +38,46 @@ pub(super) struct WrittenId {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object with `requests`")]
+#[serde(
+    deny_unknown_fields,
+    bound(deserialize = "T: Deserialize<'de>"),
+    expecting = "an object with `requests`"
+)]
 pub(super) struct WrittenBatch<T> {
     #[serde(default, deserialize_with = "some")]
     pub(super) token: Option<Token>,
+    #[serde(deserialize_with = "several")]
     pub(super) requests: Vec<T>,
     #[serde(default)]
     pub(super) context: Record,
     #[serde(default)]
     pub(super) entities: Vec<EntityDescription>,
+}
+
+/// As many items as most batches have at most: while a list grows, it is copied again and again.
+const USUAL: usize = 128;
+
+/// Reads a list of many.
+fn several<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    struct Several<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Several<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("an array")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Vec<T>, A::Error> {
+            let mut several = Vec::with_capacity(USUAL);
+            while let Some(element) = elements.next_element()? {
+                several.push(element);
+            }
+            Ok(several)
+        }
+    }
+
+    deserializer.deserialize_seq(Several(PhantomData))
 }
 
 impl Written {
