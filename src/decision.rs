@@ -13,6 +13,7 @@ use crate::model::{BatchItem, Identity, Now, Question, Refusal};
 use crate::telemetry::Metrics;
 use crate::workers::Workers;
 
+mod alike;
 mod answer;
 mod batch;
 mod case;

@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use tokio::task::{JoinSet, yield_now};
 
-use super::answer::{self, BatchDraft, Came};
+use super::alike::Alike;
+use super::answer::{BatchDraft, Came};
 use super::case::Case;
 use super::{Decider, DecisionId, NO_ACTION, RequestFacts};
-use crate::audit::{AuditError, Decided, Line, Lines, OfBatch, OfSetting, Opening, Outcome, Setting};
+use crate::audit::{AuditError, Decided, Line, Lines, OfBatch, Opening, Outcome, Setting};
 use crate::cedar::{Hearing, Snapshot};
-use crate::model::printed::{Members, Objects};
-use crate::model::{BatchItem, Evaluation, Identity, Now, Record, Refusal, RefusalCode};
+use crate::model::printed::Objects;
+use crate::model::{BatchItem, Identity, Now, Refusal, RefusalCode};
 use crate::workers::Workers;
 
 /// How many items are judged at a time: little enough to let other requests have their turn.
@@ -36,17 +37,6 @@ pub(super) struct Judged {
     /// The refusal that goes for every item alike: it lies in the one token.
     pub(super) refused_for_all: Option<Refusal>,
 }
-
-/// What is said of neighbours alike in their answers and lines, written once.
-#[derive(Debug, Default)]
-struct Alike {
-    setting: Last<(Arc<str>, Arc<Record>), OfSetting>,
-    decided: Last<Arc<Evaluation>, Members>,
-}
-
-/// What was made last, and of what.
-#[derive(Debug)]
-struct Last<K, V>(Option<(K, V)>);
 
 /// A case of its own for each task: all of one request, under one snapshot.
 struct Shared {
@@ -156,15 +146,16 @@ impl Judged {
             line.asked = Some(case.asked(hearing, Setting::Written(setting), question));
         }
         let came = match &judged {
-            Ok(evaluation) if evaluation.errors.is_empty() => {
-                let members = alike.decided.of(evaluation)?;
-                line.decided = Some(Decided::Written(members));
-                Came::Written(members)
-            }
-            Ok(evaluation) => {
-                line.decided = Some(Decided::Plain(evaluation));
-                Came::Decided(evaluation)
-            }
+            Ok(evaluation) => match alike.decision.of(evaluation)? {
+                Some(members) => {
+                    line.decided = Some(Decided::Written(members));
+                    Came::Written(members)
+                }
+                None => {
+                    line.decided = Some(Decided::Plain(evaluation));
+                    Came::Decided(evaluation)
+                }
+            },
             Err(refusal) => {
                 line.refused = Some(refusal.into());
                 Came::Refused(refusal)
@@ -194,40 +185,6 @@ impl Judged {
             Some((last, on, count)) if *last == outcome && on == action => *count += 1,
             _ => self.counted.push((outcome, Arc::clone(action), 1)),
         }
-    }
-}
-
-impl Last<(Arc<str>, Arc<Record>), OfSetting> {
-    fn of(&mut self, action: &Arc<str>, context: &Arc<Record>) -> Result<&OfSetting, AuditError> {
-        let is_it = |(of, under): &(_, _)| Arc::ptr_eq(of, action) && Arc::ptr_eq(under, context);
-        let key = || (Arc::clone(action), Arc::clone(context));
-        self.get(is_it, || Ok((key(), OfSetting::new(action, context)?)))
-    }
-}
-
-impl Last<Arc<Evaluation>, Members> {
-    fn of(&mut self, evaluation: &Arc<Evaluation>) -> Result<&Members, AuditError> {
-        let is_it = |of: &_| Arc::ptr_eq(of, evaluation);
-        self.get(is_it, || Ok((Arc::clone(evaluation), answer::members(evaluation)?)))
-    }
-}
-
-impl<K, V> Last<K, V> {
-    /// What is there, if it is of the right key, or what is made and then there.
-    fn get<E>(
-        &mut self,
-        is_it: impl FnOnce(&K) -> bool,
-        make: impl FnOnce() -> Result<(K, V), E>,
-    ) -> Result<&V, E> {
-        let there = self.0.take().filter(|(key, _)| is_it(key));
-        let (_, value) = self.0.insert(there.map_or_else(make, Ok)?);
-        Ok(value)
-    }
-}
-
-impl<K, V> Default for Last<K, V> {
-    fn default() -> Self {
-        Self(None)
     }
 }
 

@@ -20,7 +20,8 @@ const SCHEMA: &str = "
         entity Group;
         entity User in [Group];
         entity Product;
-        action readProduct, deleteProduct appliesTo { principal: [User], resource: [Product] };
+        action readProduct, deleteProduct appliesTo
+            { principal: [User], resource: [Product], context: { calm?: Bool } };
     }";
 
 /// A decider that puts nothing on record, for the tests of those who ask one.
@@ -199,6 +200,56 @@ async fn a_batch_is_one_head_and_small_items() {
     }
     assert_eq!(items[0]["outcome"], "allow");
     assert_eq!(items[1]["code"], "unknown_action");
+}
+
+#[tokio::test]
+async fn of_each_item_is_said_what_would_be_said_of_it_alone() {
+    let case = Case::new();
+    let _before = case.publisher.publish(snapshot(
+        "permit (principal in Shop::Group::\"admin\", action, resource);
+        forbid (principal, action == Shop::Action::\"deleteProduct\", resource == Shop::Product::\"kept\");
+        forbid (principal, action, resource == Shop::Product::\"odd\")
+            when { 9223372036854775807 + 1 == 0 };",
+    ));
+    let asked = |action: &str, id: &str, context: &Value| json!({"action": action, "resource": {"type": "Product", "id": id}, "context": context});
+    let (calm, nothing) = (json!({"calm": true}), json!({}));
+    let items = [
+        asked("readProduct", "p-1", &nothing),
+        asked("readProduct", "p-\"2\"", &nothing),
+        asked("deleteProduct", "p-2", &nothing),
+        asked("deleteProduct", "kept", &nothing),
+        asked("deleteProduct", "kept", &calm),
+        asked("deleteProduct", "odd", &calm),
+        asked("deleteProduct", "odd", &calm),
+        asked("readProduct", "p-1", &nothing),
+        asked("readProdukt", "p-1", &nothing),
+        asked("readProdukt", "p-1", &calm),
+        asked("readProduct", "p-1", &nothing),
+    ];
+    let identity = member_of(&["admin"]);
+    let json = |text: Vec<u8>| serde_json::from_slice::<Value>(&text).unwrap();
+    let together =
+        case.decider.answer_batch(&identity, batch(&json!(items)), case.facts()).await.unwrap().into_json();
+    let (mut answers, mut records) = (json(together), case.records().split_off(1));
+    for (number, item) in items.iter().enumerate() {
+        let body = Body::parse(item.to_string().as_bytes(), &Limits::default()).unwrap();
+        let alone = case.decider.answer(&identity, &body.question, case.facts(), false).await;
+        if let Ok(alone) = alone {
+            let mut alone = json(alone.into_json());
+            alone["decision_id"] = answers["decisions"][number]["decision_id"].take();
+            alone.as_object_mut().unwrap().remove("revision");
+            answers["decisions"][number]["decision_id"] = alone["decision_id"].clone();
+            assert_eq!(answers["decisions"][number], alone);
+        }
+        let alone = case.records().pop().unwrap();
+        let line = records[number].as_object_mut().unwrap();
+        line.remove("batch");
+        line.remove("decision_id");
+        assert!(line.len() >= 6, "{line:?}");
+        for (name, said) in line {
+            assert_eq!((name, &*said), (name, &alone[name]), "{item}");
+        }
+    }
 }
 
 #[tokio::test]
