@@ -1,8 +1,8 @@
 //! The decider: one snapshot, one evaluation, one record, and only then an answer.
 
 use std::cell::RefCell;
+use std::iter;
 use std::sync::{Arc, LazyLock};
-use std::{iter, mem};
 
 pub use crate::audit::{AuditError, Refused};
 use crate::audit::{Line, Lines, Log, Outcome, Pending, Setting};
@@ -179,7 +179,7 @@ impl Decider {
         let ids: Vec<_> = parts.iter().flat_map(|part| &part.ids).map(DecisionId::as_str).collect();
         let mut head = Lines::default();
         head.push(&case.head(&batch, &ids)?)?;
-        let answers = parts.iter_mut().map(|part| mem::take(&mut part.answers));
+        let answers = parts.iter_mut().map(|part| part.answers.take());
         let answer = BatchDraft::new(answers, case.revision()).map_err(AuditError::from)?;
         // As that of one question is: see `answer`.
         drop(case);

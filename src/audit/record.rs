@@ -91,11 +91,9 @@ pub enum Setting<'a> {
 
 /// What was decided.
 #[derive(Debug)]
-pub enum Decided<'a> {
-    /// An evaluation by itself.
-    Plain(&'a Evaluation),
-    /// One without errors, which was written before.
-    Written(&'a Members),
+pub struct Decided<'a> {
+    evaluation: &'a Evaluation,
+    written: Option<&'a Members>,
 }
 
 /// Why nothing was decided.
@@ -202,9 +200,7 @@ impl<'a> Asked<'a> {
     fn write(&self, line: &mut Object<'_>) -> serde_json::Result<()> {
         self.setting.write(line)?;
         match &self.resource {
-            EntityName::Plain { type_name, id } => {
-                line.escaped("resource", [type_name, "::\\\"", id, "\\\""]);
-            }
+            EntityName::Plain(name) => line.verbatim("resource", name.in_json()),
             EntityName::Whole(name) => line.text("resource", name)?,
         }
         let Some(Values(Question { resource, context, entities, .. })) = &self.values else { return Ok(()) };
@@ -247,20 +243,19 @@ impl OfSetting {
     }
 }
 
-impl Decided<'_> {
+impl<'a> Decided<'a> {
+    /// An evaluation; what [`Evaluation::write`] says of it may have been written before.
+    pub const fn new(evaluation: &'a Evaluation, written: Option<&'a Members>) -> Self {
+        Self { evaluation, written }
+    }
+
     fn write(&self, line: &mut Object<'_>) -> serde_json::Result<()> {
-        let evaluation = match self {
-            Self::Plain(evaluation) => evaluation,
-            Self::Written(members) => {
-                line.members(members);
-                return Ok(());
-            }
-        };
-        line.word("decision", evaluation.decision.as_str());
-        line.word("reason", evaluation.reason.as_str());
-        line.texts("policies", evaluation.policies.iter().map(AsRef::as_ref))?;
+        match self.written {
+            Some(members) => line.members(members),
+            None => self.evaluation.write(line)?,
+        }
         // Unlike the answer, the record has the engine's own words.
-        line.objects("errors", &evaluation.errors, |error, object| {
+        line.objects("errors", &self.evaluation.errors, |error, object| {
             object.text("policy", &error.policy)?;
             object.word("code", error.code.as_str());
             object.text("text", &error.text)
@@ -318,7 +313,7 @@ impl<'a> Line<'a> {
             Opening::Time(time) => time.with_text(|time| line.text("time", time))?,
             Opening::OfBatch(OfBatch(members)) => line.members(members),
         }
-        line.word("decision_id", self.decision_id);
+        line.text("decision_id", self.decision_id)?;
         if let Some(request_id) = self.request_id {
             line.text("request_id", request_id)?;
         }

@@ -119,10 +119,11 @@ impl<'a> Case<'a> {
                 let parents = if ancestors { self.named(&described.parents) } else { &[] };
                 described.entity(uid, parents).map(Some)
             }
-            None => match self.snapshot.schema.action_entity(&uid.owned()) {
-                Some(action) => Ok(Some(action.clone())),
-                None => self.snapshot.store.entity(uid),
-            },
+            // Of all entities, actions alone have types of that name.
+            None if uid.type_name().basename() == "Action" => {
+                Ok(self.snapshot.schema.action_entity(&uid.owned()).cloned())
+            }
+            None => self.snapshot.store.entity(uid),
         }
     }
 

@@ -1,4 +1,4 @@
-//! JSON files that hold a list: its parts, each with its place.
+//! JSON files that hold a list: its parts, and where each stands.
 
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;

@@ -10,6 +10,7 @@ use cedar_policy::{Entity, EntityTypeName, EntityUid};
 use super::hashing::{FastMap, FastSet};
 use super::resolved::{self, Resolved};
 use super::uid::Uid;
+use crate::model::entity_name::Plain;
 use crate::model::suggestion::did_you_mean;
 use crate::model::{EntityName, Refusal, RefusalCode};
 
@@ -229,9 +230,10 @@ impl Action {
 impl EntityType {
     /// The entity of this type with this id, as policies write it.
     pub(super) fn name_of<'a>(&'a self, id: &'a str) -> Result<EntityName<'a>, Refusal> {
-        let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"\"'\\".contains(&byte);
-        if self.ids.is_none() && id.bytes().all(is_plain) {
-            return Ok(EntityName::Plain { type_name: &self.written, id });
+        if self.ids.is_none()
+            && let Some(name) = Plain::of(&self.written, id)
+        {
+            return Ok(EntityName::Plain(name));
         }
         self.uid(id).map(|uid| EntityName::Whole(uid.to_string()))
     }

@@ -111,7 +111,7 @@ impl<T: Borrow<str> + Hash + Eq> ByUid<T> {
         self.get(uid).is_some()
     }
 
-    /// Adds a thing; it was not there before.
+    /// Adds a thing of that type, unless it is there.
     pub(super) fn insert(&mut self, type_name: &EntityTypeName, thing: T) {
         match self.0.get_mut(type_name) {
             Some(of_type) => drop(of_type.insert(thing)),
@@ -173,3 +173,55 @@ impl PartialEq for Id {
 }
 
 impl Eq for Id {}
+
+#[cfg(test)]
+mod tests {
+    use std::hash::BuildHasher;
+    use std::str::FromStr;
+
+    use super::*;
+
+    fn uid(text: &str) -> EntityUid {
+        EntityUid::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn uids_are_the_same_whoever_holds_them() {
+        let (one, same) = (uid(r#"Shop::Product::"a\"b""#), uid(r#"Shop::Product::"a\"b""#));
+        let others = [r#"Product::"a\"b""#, r#"Shop::Category::"a\"b""#, r#"Shop::Product::"ab""#].map(uid);
+        let hasher = foldhash::fast::RandomState::default();
+        assert_eq!(Uid::from(&one), Uid::from(&same));
+        assert_eq!(hasher.hash_one(Uid::from(&one)), hasher.hash_one(Uid::from(&same)));
+        assert_eq!(Uid::from(&one).owned(), one);
+        assert_eq!(Uid::from(&one).to_string(), one.to_string());
+        for other in &others {
+            assert_ne!(Uid::from(&one), Uid::from(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn things_are_found_by_type_and_id() {
+        let mut things = ByUid::default();
+        let (one, two) = (uid("Shop::Product::\"a\""), uid("Shop::Category::\"a\""));
+        for uid in [&one, &two, &one] {
+            things.insert(uid.type_name(), Id::from(uid.id()));
+        }
+        assert_eq!(things.len(), 2);
+        assert!(things.contains((&one).into()) && things.contains((&two).into()));
+        for absent in ["Product::\"a\"", "Shop::Product::\"b\"", "Shop::User::\"a\""].map(uid) {
+            assert!(!things.contains((&absent).into()), "{absent}");
+        }
+        let mut all: Vec<_> = things.iter().map(|(uid, _)| uid.owned()).collect();
+        all.sort();
+        assert_eq!(all, [two, one]);
+    }
+
+    #[test]
+    fn several_uids_come_in_their_order() {
+        let owned = [uid("T::\"a\""), uid("T::\"b\"")];
+        let borrowed: Vec<_> = owned.iter().map(Uid::from).collect();
+        assert!(Uids::from(owned.as_slice()).iter().eq(borrowed.iter().copied()));
+        assert!(Uids::from(&*borrowed).iter().eq(borrowed.iter().copied()));
+        assert!(Uids::default().is_empty() && !Uids::from(owned.as_slice()).is_empty());
+    }
+}

@@ -38,9 +38,9 @@ impl Evaluated<'_> {
 
 impl PartialEq<Evaluation> for Evaluated<'_> {
     fn eq(&self, other: &Evaluation) -> bool {
-        (self.decision, self.reason) == (other.decision, other.reason)
-            && self.policies.iter().map(AsRef::as_ref).eq(&other.policies)
-            && self.errors == other.errors
+        let Evaluation { decision, reason, policies, errors } = other;
+        (self.decision, self.reason, &self.errors) == (*decision, *reason, errors)
+            && self.policies.iter().map(AsRef::as_ref).eq(policies)
     }
 }
 

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use super::answer;
 use crate::audit::{AuditError, OfSetting};
 use crate::model::printed::Members;
 use crate::model::{Evaluation, Record};
@@ -34,17 +33,14 @@ impl Last<(Arc<str>, Arc<Record>), OfSetting> {
 }
 
 impl Last<Arc<Evaluation>, Members> {
-    /// What answers and lines say of it; nothing where there are errors, of which they do not say the same.
+    /// What answers and lines say of it.
     ///
     /// # Errors
     /// Never.
-    pub(super) fn of(&mut self, evaluation: &Arc<Evaluation>) -> Result<Option<&Members>, AuditError> {
-        if !evaluation.errors.is_empty() {
-            return Ok(None);
-        }
+    pub(super) fn of(&mut self, evaluation: &Arc<Evaluation>) -> Result<&Members, AuditError> {
         let is_it = |of: &_| Arc::ptr_eq(of, evaluation);
-        let write = || Ok((Arc::clone(evaluation), answer::members(evaluation)?));
-        self.get(is_it, write).map(Some)
+        let write = || Members::of(|object| evaluation.write(object));
+        self.get(is_it, || Ok((Arc::clone(evaluation), write()?)))
     }
 }
 

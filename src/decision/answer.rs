@@ -51,7 +51,7 @@ impl Draft {
     ) -> serde_json::Result<Self> {
         let mut json = Vec::with_capacity(USUAL);
         let mut object = Object::begin(&mut json);
-        write(evaluation, decision_id, &mut object)?;
+        write(evaluation, None, decision_id, &mut object)?;
         object.text("revision", revision)?;
         if let Some(explanation) = explanation {
             object.member("explain", explanation)?;
@@ -123,67 +123,42 @@ const NOT_EVALUATED: Evaluation = Evaluation {
     errors: Vec::new(),
 };
 
-/// What came of one item of a batch.
-#[derive(Debug)]
-pub(super) enum Came<'a> {
-    /// It was decided.
-    Decided(&'a Evaluation),
-    /// So it was, and what is said of that was written before.
-    Written(&'a Members),
-    /// It was not.
-    Refused(&'a Refusal),
-}
-
-impl Came<'_> {
-    /// Writes it.
-    pub(super) fn write(
-        &self,
-        id: Option<&str>,
-        decision_id: DecisionId,
-        object: &mut Object<'_>,
-    ) -> serde_json::Result<()> {
-        if let Some(id) = id {
-            object.text("id", id)?;
-        }
-        match self {
-            Self::Decided(evaluation) => write(evaluation, decision_id, object),
-            Self::Written(members) => {
-                object.members(members);
-                object.word("decision_id", decision_id.as_str());
-                Ok(())
-            }
-            Self::Refused(refusal) => {
-                write(&NOT_EVALUATED, decision_id, object)?;
-                object.member("error", refusal)
-            }
+/// Writes what came of one item of a batch; what [`Evaluation::write`] says of it may have been written before.
+pub(super) fn write_item(
+    id: Option<&str>,
+    decision_id: DecisionId,
+    judged: Result<(&Evaluation, &Members), &Refusal>,
+    object: &mut Object<'_>,
+) -> serde_json::Result<()> {
+    if let Some(id) = id {
+        object.text("id", id)?;
+    }
+    match judged {
+        Ok((evaluation, written)) => write(evaluation, Some(written), decision_id, object),
+        Err(refusal) => {
+            write(&NOT_EVALUATED, None, decision_id, object)?;
+            object.member("error", refusal)
         }
     }
 }
 
-/// What answers, and records too where there are no errors, say of a decision: to be written once for many.
-pub(super) fn members(evaluation: &Evaluation) -> serde_json::Result<Members> {
-    Members::of(|object| write_evaluation(evaluation, object))
-}
-
 fn write(
     evaluation: &Evaluation,
+    written: Option<&Members>,
     decision_id: DecisionId,
     object: &mut Object<'_>,
 ) -> serde_json::Result<()> {
-    write_evaluation(evaluation, object)?;
-    object.word("decision_id", decision_id.as_str());
-    Ok(())
-}
-
-fn write_evaluation(evaluation: &Evaluation, object: &mut Object<'_>) -> serde_json::Result<()> {
-    object.word("decision", evaluation.decision.as_str());
-    object.word("reason", evaluation.reason.as_str());
-    object.texts("policies", evaluation.policies.iter().map(AsRef::as_ref))?;
+    match written {
+        Some(members) => object.members(members),
+        None => evaluation.write(object)?,
+    }
     object.objects("errors", &evaluation.errors, |error, object| {
         object.text("policy", &error.policy)?;
         object.word("code", error.code.as_str());
         Ok(())
-    })
+    })?;
+    object.verbatim("decision_id", [decision_id.as_str()]);
+    Ok(())
 }
 
 impl DecisionId {

@@ -102,7 +102,7 @@ impl<'a> Case<'a> {
     ) -> Result<Line<'l>, AuditError> {
         Ok(Line {
             asked: Some(asked),
-            decided: Some(Decided::Plain(evaluation)),
+            decided: Some(Decided::new(evaluation, None)),
             ..self.line(decision_id, evaluation.decision.into())?
         })
     }

@@ -84,7 +84,7 @@ struct Written {
     #[serde(default, deserialize_with = "value::optional_record")]
     tags: Option<Record>,
     #[serde(default)]
-    entities: Vec<EntityDescription>,
+    entities: Vec<Arc<EntityDescription>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::printed::Object;
+
 /// Cedar's two decisions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -41,6 +43,18 @@ pub struct Evaluation {
     pub policies: Vec<Arc<str>>,
     /// The policies that failed to evaluate, sorted by id.
     pub errors: Vec<PolicyError>,
+}
+
+impl Evaluation {
+    /// Writes what answers and records say alike: the decision, its reason, and the policies that determined it.
+    ///
+    /// # Errors
+    /// Never.
+    pub fn write(&self, object: &mut Object<'_>) -> serde_json::Result<()> {
+        object.word("decision", self.decision.as_str());
+        object.word("reason", self.reason.as_str());
+        object.texts("policies", self.policies.iter().map(AsRef::as_ref))
+    }
 }
 
 /// A policy that could not be evaluated and was left out.

@@ -24,7 +24,7 @@ pub struct Object<'b> {
 pub struct Members(Arc<[u8]>);
 
 /// An object on its way whose first member is an array of objects.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Objects {
     bytes: Vec<u8>,
     /// How long the buffer is before the first of them.
@@ -57,6 +57,12 @@ impl Objects {
             self.next();
             self.bytes.extend_from_slice(others);
         }
+    }
+
+    /// Takes them out, and leaves the array empty.
+    pub fn take(&mut self) -> Self {
+        let begun = self.bytes.get(..self.empty).unwrap_or_default().to_vec();
+        Self { bytes: std::mem::replace(&mut self.bytes, begun), empty: self.empty }
     }
 
     /// Ends the array, and the object with the members that `rest` writes.
@@ -106,16 +112,21 @@ impl<'b> Object<'b> {
 
     /// One of our own words, which need no escaping either.
     #[inline]
-    pub fn word(&mut self, name: &'static str, word: &str) {
-        self.escaped(name, [word]);
+    pub fn word(&mut self, name: &'static str, word: &'static str) {
+        self.verbatim(name, [word]);
     }
 
-    /// A string that is made of these pieces, which stand in it as they are.
+    /// A string that is made of these pieces, none of which is escaped: whoever calls knows that they need none, or
+    /// that it is done.
     #[inline]
-    pub fn escaped<const COUNT: usize>(&mut self, name: &'static str, pieces: [&str; COUNT]) {
+    pub fn verbatim<const COUNT: usize>(&mut self, name: &'static str, pieces: [&str; COUNT]) {
         self.name(name);
         self.bytes.push(b'"');
         for piece in pieces {
+            debug_assert!(
+                seen(piece.as_bytes()) & UNPRINTABLE == 0,
+                "`{piece}` cannot stand in JSON as it is"
+            );
             self.bytes.extend_from_slice(piece.as_bytes());
         }
         self.bytes.push(b'"');
@@ -281,7 +292,7 @@ mod tests {
         object.members(&members.unwrap());
         object.text("e", "{").unwrap();
         object.objects("f", [1, 2], |number, inner| inner.member("g", &number)).unwrap();
-        object.escaped("h", ["x", "\\\"", "y"]);
+        object.verbatim("h", ["x", "\\\"", "y"]);
         object.end();
         assert_eq!(
             std::str::from_utf8(&bytes).unwrap(),
@@ -302,7 +313,9 @@ mod tests {
         [objects(&[]), objects(&[1]), objects(&[]), objects(&[2, 3])]
             .iter()
             .for_each(|some| all.append(some));
-        assert_eq!(text(all), r#"{"o":[{"n":1},{"n":2},{"n":3}],"r":"x"}"#);
+        let taken = all.take();
+        assert_eq!(text(all), text(objects(&[])));
+        assert_eq!(text(taken), r#"{"o":[{"n":1},{"n":2},{"n":3}],"r":"x"}"#);
         assert_eq!(text(objects(&[])), r#"{"o":[],"r":"x"}"#);
     }
 

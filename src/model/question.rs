@@ -1,19 +1,19 @@
 //! The one request body: strict shapes, limits, and nothing that needs a schema.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
 use super::object::Object;
 use super::value;
 use super::{Limits, Record, Refusal, Token, Value};
 
+mod batch;
 mod written;
 
-use written::{Written, WrittenBatch, WrittenId, parse, read};
+pub use batch::{Batch, BatchItem};
+use written::{Written, parse};
 
 /// May this principal do this, to that, under these circumstances?
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +24,8 @@ pub struct Question {
     pub resource: EntityDescription,
     /// The circumstances: one record for all items of a batch that add nothing to it.
     pub context: Arc<Record>,
-    /// Further entities on the resource's side.
-    pub entities: Vec<EntityDescription>,
+    /// Further entities on the resource's side: those that a batch describes are the same for all of its items.
+    pub entities: Vec<Arc<EntityDescription>>,
 }
 
 /// An entity by its name.
@@ -74,24 +74,6 @@ pub struct Body {
     pub question: Question,
 }
 
-/// The body of `POST /authorize/batch`.
-#[derive(Debug, Clone)]
-pub struct Batch {
-    /// The user's token, for callers that cannot set the header.
-    pub token: Option<Token>,
-    /// What is asked, in order.
-    pub items: Vec<BatchItem>,
-}
-
-/// One question of a batch, or why it is none.
-#[derive(Debug, Clone)]
-pub struct BatchItem {
-    /// The caller's own name for it.
-    pub id: Option<String>,
-    /// The question, with the shared context and entities in it.
-    pub question: Result<Question, Refusal>,
-}
-
 impl Body {
     /// Reads a body of at most `limits.body` bytes.
     pub fn parse(json: &[u8], limits: &Limits) -> Result<Self, Refusal> {
@@ -107,103 +89,7 @@ impl Body {
     }
 }
 
-impl Batch {
-    /// Reads a batch. An item that is wrong by itself spoils none of its neighbours.
-    pub fn parse(json: &[u8], limits: &Limits) -> Result<Self, Refusal> {
-        // One pass over the text is enough where every item is one; only else does each stand alone.
-        match parse::<WrittenBatch<Written>>(json, limits) {
-            Ok(batch) => Self::of(batch, BatchItem::of, limits),
-            Err(_) => Self::of(parse::<WrittenBatch<&RawValue>>(json, limits)?, BatchItem::parse, limits),
-        }
-    }
-
-    fn of<T>(
-        batch: WrittenBatch<T>,
-        item: impl Fn(T, &Arc<Record>, &[EntityDescription], &Limits) -> BatchItem,
-        limits: &Limits,
-    ) -> Result<Self, Refusal> {
-        if batch.requests.len() > limits.batch_items {
-            return Err(Refusal::malformed(format!(
-                "`requests` holds {} items, more than the {} of a batch: send several",
-                batch.requests.len(),
-                limits.batch_items
-            )));
-        }
-        check_record(&batch.context, limits)?;
-        let context = Arc::new(batch.context);
-        for entity in &batch.entities {
-            entity.check(limits)?;
-        }
-        let written = batch.requests.into_iter();
-        let items: Vec<_> = written.map(|written| item(written, &context, &batch.entities, limits)).collect();
-        let own = |question: &Question| question.entities.len().saturating_sub(batch.entities.len());
-        let described: usize = items.iter().flat_map(|item| &item.question).map(own).sum();
-        if described + batch.entities.len() > limits.batch_entities {
-            return Err(Refusal::malformed(format!(
-                "the batch describes more than {} entities",
-                limits.batch_entities
-            )));
-        }
-        let mut ids = HashSet::new();
-        if let Some(id) = items.iter().filter_map(|item| item.id.as_deref()).find(|id| !ids.insert(*id)) {
-            return Err(Refusal::malformed(format!("the id `{id}` is given to two items of `requests`")));
-        }
-        Ok(Self { token: batch.token, items })
-    }
-}
-
-impl BatchItem {
-    fn of(mut item: Written, context: &Arc<Record>, entities: &[EntityDescription], limits: &Limits) -> Self {
-        Self { id: item.id.take(), question: Question::of_item(item, context, entities, limits) }
-    }
-
-    fn parse(
-        json: &RawValue,
-        context: &Arc<Record>,
-        entities: &[EntityDescription],
-        limits: &Limits,
-    ) -> Self {
-        let json = json.get().as_bytes();
-        match read::<Written>(json) {
-            Ok(item) => Self::of(item, context, entities, limits),
-            Err(refusal) => {
-                let id = read::<WrittenId>(json).ok().and_then(|item| item.id);
-                Self { id, question: Err(refusal) }
-            }
-        }
-    }
-}
-
 impl Question {
-    /// What the batch says has been judged.
-    fn of_item(
-        mut item: Written,
-        context: &Arc<Record>,
-        entities: &[EntityDescription],
-        limits: &Limits,
-    ) -> Result<Self, Refusal> {
-        if item.token.is_some() {
-            return Err(Refusal::malformed("unknown member `token`: the batch has one token for all"));
-        }
-        let context = if item.context.is_empty() {
-            Arc::clone(context)
-        } else {
-            let mut own = std::mem::take(&mut item.context);
-            for (name, value) in &**context {
-                if own.insert(name.clone(), value.clone()).is_some() {
-                    return Err(Refusal::malformed(format!(
-                        "`context.{name}` is given by the batch and by the item"
-                    )));
-                }
-            }
-            check_record(&own, limits)?;
-            Arc::new(own)
-        };
-        let mut question = item.into_question(context);
-        question.entities.extend_from_slice(entities);
-        question.check_apart_from_context(limits).map(|()| question)
-    }
-
     /// Judges its sizes.
     pub fn check(&self, limits: &Limits) -> Result<(), Refusal> {
         check_record(&self.context, limits)?;
@@ -213,6 +99,11 @@ impl Question {
     fn check_apart_from_context(&self, limits: &Limits) -> Result<(), Refusal> {
         check_id(&self.action, "action", limits)?;
         self.resource.check(limits)?;
+        self.check_count(limits)?;
+        self.entities.iter().try_for_each(|entity| entity.check(limits))
+    }
+
+    fn check_count(&self, limits: &Limits) -> Result<(), Refusal> {
         if self.entities.len() > limits.entities {
             return Err(Refusal::malformed(format!(
                 "`entities` describes {} entities, more than the {} of a request",
@@ -220,7 +111,7 @@ impl Question {
                 limits.entities
             )));
         }
-        self.entities.iter().try_for_each(|entity| entity.check(limits))
+        Ok(())
     }
 }
 

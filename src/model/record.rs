@@ -76,6 +76,11 @@ impl Record {
         self.0.is_empty()
     }
 
+    /// What it takes in memory, in bytes, with all that is in it.
+    pub fn size(&self) -> usize {
+        self.iter().map(|(name, value)| size_of::<(CompactString, Value)>() + name.len() + value.size()).sum()
+    }
+
     /// The members, by name.
     pub fn iter(&self) -> Members<'_> {
         self.into_iter()

@@ -37,6 +37,16 @@ impl Value {
         }
     }
 
+    /// What it takes in memory beside itself, in bytes, or a little more.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Bool(_) | Self::Long(_) => 0,
+            Self::String(text) => text.len(),
+            Self::Set(values) => values.iter().map(|value| size_of::<Self>() + value.size()).sum(),
+            Self::Record(members) => members.size(),
+        }
+    }
+
     /// How many brackets are open within it at most.
     pub fn depth(&self) -> usize {
         match self {

@@ -50,7 +50,7 @@ pub(super) struct Table {
     pub(super) resources: Vec<usize>,
     pub(super) context: Record,
     pub(super) contexts: Named<Record>,
-    pub(super) entities: Vec<EntityDescription>,
+    pub(super) entities: Vec<Arc<EntityDescription>>,
 }
 
 /// A principal of a table.

@@ -64,7 +64,7 @@ pub struct Circumstances {
     /// What this action is told beside.
     pub own: Record,
     /// Further entities.
-    pub entities: Vec<EntityDescription>,
+    pub entities: Vec<Arc<EntityDescription>>,
     /// The time, where the test sets one.
     pub now: Option<Timestamp>,
 }

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::Value as Json;
+use std::sync::Arc;
 
 use super::yaml::{Name, Named, Placed};
 use crate::model::{Decision, EntityDescription, PolicyErrorCode, Reason, Record, RefusalCode, TokenUse};
@@ -81,7 +82,7 @@ pub(super) struct WrittenTest {
     #[serde(default)]
     pub(super) contexts: Named<Record>,
     #[serde(default)]
-    pub(super) entities: Vec<EntityDescription>,
+    pub(super) entities: Vec<Arc<EntityDescription>>,
     #[serde(default)]
     pub(super) expect: Option<Decision>,
     #[serde(default)]

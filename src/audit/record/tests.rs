@@ -49,7 +49,7 @@ fn line(values: bool) -> String {
             &question,
             values,
         )),
-        decided: Some(Decided::Plain(&evaluation)),
+        decided: Some(Decided::new(&evaluation, None)),
         revision: Some("sha256:7c1f"),
         latency_us: Some(120),
         ..Line::new(

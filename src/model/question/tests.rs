@@ -151,3 +151,39 @@ fn what_is_wrong_is_said_before_where() {
     let detail = refused(r#"{"action": "a", "resource": {"type": "T", "id": 7}}"#);
     assert_eq!(detail, "an id is a string: write the number as a string (line 1, column 50)");
 }
+
+#[test]
+fn what_all_items_share_is_copied_within_bounds() {
+    let limits = Limits::default();
+    let item = |context: &str| GOOD.replace("}}", &format!(r#"}}, "context": {context}}}"#));
+    let batch = |items: Vec<String>, shared: &str| {
+        let json = format!(r#"{{"requests": [{}], {shared}}}"#, items.join(","));
+        assert!(json.len() <= limits.batch_body);
+        Batch::parse(json.as_bytes(), &limits).unwrap().items
+    };
+    let members: Vec<_> = (0..60_000).map(|number| format!(r#""a{number:05}":1"#)).collect();
+    let shared = format!(r#""context": {{{}}}"#, members.join(","));
+    // Those without a context of their own have it without a copy.
+    let questions = batch(vec![GOOD.to_owned(); 1_000], &shared);
+    let contexts: Vec<_> = questions.iter().map(|item| &item.question.as_ref().unwrap().context).collect();
+    assert!(contexts.iter().all(|context| Arc::ptr_eq(context, contexts[0])));
+    // The others have copies, and those are bounded.
+    let questions = batch(vec![item(r#"{"z": 1}"#); 1_000], &shared);
+    let refused = questions.iter().filter_map(|item| item.question.as_ref().err());
+    assert!(refused.clone().all(|refusal| refusal.detail.ends_with("send several batches")));
+    let copies = 1_000 - refused.count();
+    assert!((1..=32).contains(&copies), "{copies}");
+    // Two large ones are put together once, and not member by member.
+    let own: Vec<_> = (0..60_000).map(|number| format!(r#""Z{number:05}":1"#)).collect();
+    let questions = batch(vec![item(&format!("{{{}}}", own.join(",")))], &shared);
+    assert_eq!(questions[0].question.as_ref().unwrap().context.len(), 120_000);
+    let questions = batch(vec![item(r#"{"a00007": 1}"#)], &shared);
+    let refusal = questions[0].question.as_ref().unwrap_err();
+    assert_eq!(refusal.detail, "`context.a00007` is given by the batch and by the item");
+    // Entities are never copied.
+    let entities =
+        vec![format!(r#"{{"type": "T", "id": "i", "attributes": {{"a": "{}"}}}}"#, "x".repeat(6_000)); 250];
+    let questions = batch(vec![GOOD.to_owned(); 1_000], &format!(r#""entities": [{}]"#, entities.join(",")));
+    let last = |number: usize| questions[number].question.as_ref().unwrap().entities.last().unwrap();
+    assert!(Arc::ptr_eq(last(0), last(999)));
+}

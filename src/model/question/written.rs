@@ -1,8 +1,8 @@
 //! How a request body is read: its members as they are written, and in our words what is wrong with its form.
 
+use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::{fmt, iter};
 
 use compact_str::CompactString;
 use serde::de::{SeqAccess, Visitor};
@@ -28,7 +28,7 @@ pub(super) struct Written {
     #[serde(default)]
     pub(super) context: Record,
     #[serde(default)]
-    pub(super) entities: Vec<EntityDescription>,
+    pub(super) entities: Vec<Arc<EntityDescription>>,
 }
 
 /// What is still read of an item that is wrong: its name, so that the answer can carry it.
@@ -51,7 +51,7 @@ pub(super) struct WrittenBatch<T> {
     #[serde(default)]
     pub(super) context: Record,
     #[serde(default)]
-    pub(super) entities: Vec<EntityDescription>,
+    pub(super) entities: Vec<Arc<EntityDescription>>,
 }
 
 /// As many items as most batches have at most: while a list grows, it is copied again and again.
@@ -123,7 +123,7 @@ pub(super) fn parse<'de, T: Deserialize<'de> + Nested>(
 
 impl Nested for Written {
     fn depth(&self) -> usize {
-        let described = iter::once(&self.resource).chain(&self.entities).map(Nested::depth);
+        let described = self.entities.iter().map(|entity| entity.depth()).chain([self.resource.depth()]);
         described.max().unwrap_or_default().max(self.context.depth())
     }
 }
@@ -131,7 +131,7 @@ impl Nested for Written {
 impl<T: Nested> Nested for WrittenBatch<T> {
     fn depth(&self) -> usize {
         let items = self.requests.iter().map(Nested::depth);
-        let described = self.entities.iter().map(Nested::depth);
+        let described = self.entities.iter().map(|entity| entity.depth());
         items.chain(described).max().unwrap_or_default().max(self.context.depth())
     }
 }
@@ -169,6 +169,7 @@ fn in_our_words(error: &serde_json::Error) -> String {
         .replace("missing field", "missing member")
         .replace("duplicate field", "duplicate member")
         .replace("invalid type: sequence", "invalid type: an array")
+        .replace("expected a sequence", "expected an array")
         .replace("EOF while parsing", "the text ends within");
     let text = match (text.find("string \""), text.rfind("\", expected")) {
         (Some(start), Some(end)) => {
