@@ -24,7 +24,7 @@ pub(crate) use answer::new_uuid;
 pub use answer::{Answer, BatchAnswer, DecisionId};
 use answer::{BatchDraft, Draft};
 use batch::Judged;
-use case::Case;
+use case::{Case, Names};
 
 /// What refusals are counted under: what was refused may name an action that the schema does not have.
 static NO_ACTION: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from(""));
@@ -157,9 +157,9 @@ impl Decider {
         };
         let decision_id = case.new_id();
         let hearing = hearing.as_ref().ok();
-        let action = case.action(hearing, question);
+        let Names { action, resource } = case.names(hearing, question);
         let answer = Draft::new(&evaluation, decision_id, case.revision(), explanation.as_ref())?;
-        let asked = case.asked(hearing, Setting::Plain(&action, &question.context), question);
+        let asked = case.asked(Setting::Plain(&action, &question.context), resource, question);
         let pending = self.append(&case.decided(&decision_id, asked, &evaluation)?)?;
         Ok(Ok(Drafted { answer, pending, action: action.into_owned(), errors: evaluation.errors.len() }))
     }

@@ -45,18 +45,11 @@ impl<'a> Hearing<'a> {
         Ok(Arc::clone(evaluation))
     }
 
-    /// The full name of a question's action, where the last question had the same setting.
-    pub fn action_of(&self, question: &Question) -> Option<&Arc<str>> {
-        self.setting_of(question).map(|setting| &setting.action.name)
-    }
-
-    /// The full name of a question's resource, likewise.
-    pub fn resource_of<'q>(&'q self, question: &'q Question) -> Option<EntityName<'q>> {
-        self.setting_of(question)?.resource_type.declared.name_of(&question.resource.id).ok()
-    }
-
-    fn setting_of(&self, question: &Question) -> Option<&Setting<'a>> {
-        self.setting.as_ref().filter(|setting| setting.is_of(question))
+    /// The full names of a question's action and of its resource, where the last question had the same setting.
+    pub fn names_of<'q>(&'q self, question: &'q Question) -> Option<(&'q Arc<str>, EntityName<'q>)> {
+        let setting = self.setting.as_ref().filter(|setting| setting.is_of(question))?;
+        let resource = setting.resource_type.declared.name_of(&question.resource.id).ok()?;
+        Some((&setting.action.name, resource))
     }
 }
 
@@ -115,10 +108,10 @@ mod tests {
         let mut together = Vec::new();
         for question in &items {
             together.push(hearing.evaluate(question).map(Arc::unwrap_or_clone));
-            let action = hearing.action_of(question).map(ToString::to_string);
-            assert!(action.is_none_or(|name| name == format!("Action::\"{}\"", question.action)));
-            let resource = hearing.resource_of(question).map(|name| name.to_string());
-            assert!(resource.is_none_or(|name| name == format!("{}::\"x\"", question.resource.type_name)));
+            if let Some((action, resource)) = hearing.names_of(question) {
+                assert_eq!(**action, format!("Action::\"{}\"", question.action));
+                assert_eq!(resource.to_string(), format!("{}::\"x\"", question.resource.type_name));
+            }
         }
         let alone: Vec<_> = items.iter().map(|question| snapshot.evaluate(&me, question, now)).collect();
         assert_eq!(together, alone);

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use cedar_policy::{Effect, EvaluationError};
+use smallvec::SmallVec;
 
 use super::ForbidErrors;
 use crate::model::{Decision, Evaluation, PolicyError, PolicyErrorCode, Reason};
@@ -11,8 +12,8 @@ use crate::model::{Decision, Evaluation, PolicyError, PolicyErrorCode, Reason};
 /// The policies that applied, and those that failed.
 #[derive(Debug, Default)]
 pub(super) struct Verdict<'a> {
-    permits: Vec<Cow<'a, Arc<str>>>,
-    forbids: Vec<Cow<'a, Arc<str>>>,
+    permits: Ids<'a>,
+    forbids: Ids<'a>,
     errors: Vec<PolicyError>,
     permit_failed: bool,
     forbid_failed: bool,
@@ -24,9 +25,12 @@ pub(super) struct Verdict<'a> {
 pub(super) struct Evaluated<'a> {
     decision: Decision,
     reason: Reason,
-    policies: Vec<Cow<'a, Arc<str>>>,
+    policies: Ids<'a>,
     errors: Vec<PolicyError>,
 }
+
+/// As many as determine most decisions need no memory of their own.
+type Ids<'a> = SmallVec<[Cow<'a, Arc<str>>; 2]>;
 
 impl Evaluated<'_> {
     /// To keep.
@@ -67,13 +71,13 @@ impl<'a> Verdict<'a> {
         let (decision, reason, mut policies) = if !self.forbids.is_empty() {
             (Decision::Deny, Reason::Forbidden, self.forbids)
         } else if self.forbid_failed && forbid_errors == ForbidErrors::Deny {
-            (Decision::Deny, Reason::EvaluationError, Vec::new())
+            (Decision::Deny, Reason::EvaluationError, Ids::new())
         } else if !self.permits.is_empty() {
             (Decision::Allow, Reason::Permitted, self.permits)
         } else if self.permit_failed {
-            (Decision::Deny, Reason::EvaluationError, Vec::new())
+            (Decision::Deny, Reason::EvaluationError, Ids::new())
         } else {
-            (Decision::Deny, Reason::NoPermit, Vec::new())
+            (Decision::Deny, Reason::NoPermit, Ids::new())
         };
         policies.sort_unstable();
         self.errors.sort_unstable_by(|left, right| left.policy.cmp(&right.policy));

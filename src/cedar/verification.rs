@@ -36,7 +36,7 @@ impl Verification {
     /// What stands: what the full set comes to, whether or not that is what the index came to.
     pub(super) fn of_evaluated<'a>(
         &self,
-        by_index: &Evaluated<'_>,
+        by_index: &Evaluated<'a>,
         scene: &Scene,
         infos: &'a HashMap<Arc<str>, Arc<PolicyInfo>>,
         forbid_errors: ForbidErrors,

@@ -143,10 +143,12 @@ impl Judged {
         let hearing = hearing.as_ref().ok();
         let outcome = judged.as_ref().map_or(Outcome::Refused, |evaluation| evaluation.decision.into());
         let mut line = Line::new(Opening::OfBatch(batch), decision_id.as_str(), outcome);
-        let action = question.as_ref().ok().map(|question| case.action(hearing, question));
-        if let (Ok(question), Some(action)) = (question, &action) {
-            let setting = alike.setting.of(action, &question.context)?;
-            line.asked = Some(case.asked(hearing, Setting::Written(setting), question));
+        let mut action = None;
+        if let Ok(question) = question {
+            let names = case.names(hearing, question);
+            let setting = alike.setting.of(&names.action, &question.context)?;
+            line.asked = Some(case.asked(Setting::Written(setting), names.resource, question));
+            action = Some(names.action);
         }
         let came = match &judged {
             Ok(evaluation) => {

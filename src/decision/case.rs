@@ -7,7 +7,7 @@ use super::{Decider, DecisionId, RequestFacts, Undecided};
 use crate::audit::{Asked, AuditError, Decided, Items, Line, Opening, Outcome, Principal, Refused, Setting};
 use crate::cedar::explain::Explanation;
 use crate::cedar::{Hearing, Held, Principal as Speaker};
-use crate::model::{Evaluation, Identity, Question, Refusal};
+use crate::model::{EntityName, Evaluation, Identity, Question, Refusal};
 
 /// A request with the snapshot that it took.
 pub(super) struct Case<'a> {
@@ -17,6 +17,12 @@ pub(super) struct Case<'a> {
     /// Or why the identity makes none.
     principal: Result<Arc<Speaker>, Refusal>,
     pub(super) facts: RequestFacts<'a>,
+}
+
+/// What a question names, as policies write it.
+pub(super) struct Names<'a> {
+    pub(super) action: Cow<'a, Arc<str>>,
+    pub(super) resource: EntityName<'a>,
 }
 
 impl<'a> Case<'a> {
@@ -80,17 +86,17 @@ impl<'a> Case<'a> {
         self.snapshot.explain(self.identity, question, self.facts.started.wall, evaluation)
     }
 
-    /// The action's full name; as given where the schema has none such.
-    pub(super) fn action<'c>(
-        &'c self,
-        hearing: Option<&'c Hearing<'_>>,
-        question: &Question,
-    ) -> Cow<'c, Arc<str>> {
-        let known = hearing.and_then(|hearing| hearing.action_of(question));
-        match known.or_else(|| self.snapshot.action_name(&question.action)) {
+    /// The full names of what a question names; as given where the schema has none such.
+    pub(super) fn names<'c>(&'c self, hearing: Option<&'c Hearing<'_>>, question: &'c Question) -> Names<'c> {
+        if let Some((action, resource)) = hearing.and_then(|hearing| hearing.names_of(question)) {
+            return Names { action: Cow::Borrowed(action), resource };
+        }
+        let action = match self.snapshot.action_name(&question.action) {
             Some(name) => Cow::Borrowed(name),
             None => Cow::Owned(question.action.as_str().into()),
-        }
+        };
+        let resource = self.snapshot.entity_name(&question.resource.type_name, &question.resource.id);
+        Names { action, resource }
     }
 
     /// The record of a decision.
@@ -134,10 +140,10 @@ impl<'a> Case<'a> {
         question: Option<&Question>,
     ) -> Result<DecisionId, AuditError> {
         let decision_id = self.new_id();
-        let action = question.map(|question| self.action(None, question));
-        let asked = question
-            .zip(action.as_deref())
-            .map(|(question, action)| self.asked(None, Setting::Plain(action, &question.context), question));
+        let names = question.map(|question| (question, self.names(None, question)));
+        let asked = names.as_ref().map(|(question, Names { action, resource })| {
+            self.asked(Setting::Plain(action, &question.context), resource.clone(), question)
+        });
         let line = Line { asked, refused: Some(refused), ..self.line(&decision_id, Outcome::Refused)? };
         let pending = self.decider.append(&line)?;
         pending.settled().await?;
@@ -147,15 +153,12 @@ impl<'a> Case<'a> {
 
     /// What is on record of a question in its setting.
     pub(super) fn asked<'q>(
-        &'q self,
-        hearing: Option<&'q Hearing<'_>>,
+        &self,
         setting: Setting<'q>,
+        resource: EntityName<'q>,
         question: &'q Question,
     ) -> Asked<'q> {
-        let known = hearing.and_then(|hearing| hearing.resource_of(question));
-        let resource = &question.resource;
-        let named = || self.snapshot.entity_name(&resource.type_name, &resource.id);
-        Asked::new(setting, known.unwrap_or_else(named), question, self.decider.log.values())
+        Asked::new(setting, resource, question, self.decider.log.values())
     }
 
     /// What the lines of whole requests have in common. The latency runs until here.
