@@ -150,7 +150,7 @@ impl Judged {
             line.asked = Some(case.asked(Setting::Written(setting), names.resource, question));
             action = Some(names.action);
         }
-        let came = match &judged {
+        let answered = match &judged {
             Ok(evaluation) => {
                 let written = alike.decision.of(evaluation)?;
                 line.decided = Some(Decided::new(evaluation, Some(written)));
@@ -162,7 +162,7 @@ impl Judged {
             }
         };
         self.lines.push(&line)?;
-        self.answers.push(|answer| write_item(id.as_deref(), decision_id, came, answer))?;
+        self.answers.push(|answer| write_item(id.as_deref(), decision_id, answered, answer))?;
         self.ids.push(decision_id);
         match judged {
             Ok(evaluation) => {

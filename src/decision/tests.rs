@@ -240,7 +240,7 @@ async fn of_each_item_is_said_what_would_be_said_of_it_alone() {
                 assert_eq!(in_batch, without(&alone, &["decision_id", "revision"]), "{item}");
             }
             Err(Undecided::Refused { refusal, .. }) => {
-                assert_eq!(in_batch["error"], json!(refusal), "{item}")
+                assert_eq!(in_batch["error"], json!(refusal), "{item}");
             }
             Err(undecided) => panic!("{undecided}"),
         }
@@ -263,7 +263,9 @@ async fn of_each_item_is_said_what_would_be_said_of_it_alone() {
 
 fn without(object: &Value, members: &[&str]) -> Value {
     let mut object = object.clone();
-    members.iter().for_each(|member| drop(object.as_object_mut().unwrap().remove(*member).unwrap()));
+    for member in members {
+        object.as_object_mut().unwrap().remove(*member).unwrap();
+    }
     object
 }
 

@@ -60,6 +60,7 @@ impl Objects {
     }
 
     /// Takes them out, and leaves the array empty.
+    #[must_use]
     pub fn take(&mut self) -> Self {
         let begun = self.bytes.get(..self.empty).unwrap_or_default().to_vec();
         Self { bytes: std::mem::replace(&mut self.bytes, begun), empty: self.empty }
@@ -304,15 +305,17 @@ mod tests {
     fn objects_are_added_one_by_one_and_together() {
         let objects = |numbers: &[u8]| {
             let mut objects = Objects::begin("o", 0);
-            numbers.iter().for_each(|number| objects.push(|inner| inner.member("n", number)).unwrap());
+            for number in numbers {
+                objects.push(|inner| inner.member("n", number)).unwrap();
+            }
             objects
         };
         let text =
             |objects: Objects| String::from_utf8(objects.end(|rest| rest.text("r", "x")).unwrap()).unwrap();
         let mut all = objects(&[]);
-        [objects(&[]), objects(&[1]), objects(&[]), objects(&[2, 3])]
-            .iter()
-            .for_each(|some| all.append(some));
+        for some in [objects(&[]), objects(&[1]), objects(&[]), objects(&[2, 3])] {
+            all.append(&some);
+        }
         let taken = all.take();
         assert_eq!(text(all), text(objects(&[])));
         assert_eq!(text(taken), r#"{"o":[{"n":1},{"n":2},{"n":3}],"r":"x"}"#);

@@ -47,19 +47,16 @@ impl Batch {
     /// neighbours.
     pub fn parse(json: &[u8], limits: &Limits) -> Result<Self, Refusal> {
         // One pass over the text is enough where every item is one; only else does each stand alone.
-        match parse::<WrittenBatch<Written>>(json, limits) {
-            Ok(batch) => Self::of(batch, |shared, item| shared.item(item), limits),
-            Err(_) => {
-                let batch = parse::<WrittenBatch<&RawValue>>(json, limits)?;
-                Self::of(batch, |shared, text| shared.item_of_text(text), limits)
-            }
+        if let Ok(batch) = parse::<WrittenBatch<Written>>(json, limits) {
+            return Self::of(batch, Shared::item, limits);
         }
+        Self::of(parse::<WrittenBatch<&RawValue>>(json, limits)?, Shared::item_of_text, limits)
     }
 
-    fn of<T>(
+    fn of<'l, T>(
         batch: WrittenBatch<T>,
-        item: impl Fn(&mut Shared<'_>, T) -> BatchItem,
-        limits: &Limits,
+        item: impl Fn(&mut Shared<'l>, T) -> BatchItem,
+        limits: &'l Limits,
     ) -> Result<Self, Refusal> {
         if batch.requests.len() > limits.batch_items {
             return Err(Refusal::malformed(format!(
