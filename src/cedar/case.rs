@@ -10,6 +10,7 @@ use cedar_policy::{Entity, EntityUid};
 use super::Snapshot;
 use super::ancestry::{ancestors, first_too_deep};
 use super::check::{At, Checker, Form};
+use super::entities::StoredEntity;
 use super::index::Filed;
 use super::principal::Principal;
 use super::schema::{Action, EntityType};
@@ -30,10 +31,21 @@ pub(super) struct Case<'a> {
     pub(super) resource: Uid<'a>,
     /// What the body says of the resource.
     of_resource: Option<Described<'a>>,
+    /// The resource, where it is stored.
+    stored: Option<&'a StoredEntity>,
     /// What it says of others.
     further: HashMap<Uid<'a>, Described<'a>>,
     /// The entities that the descriptions name, repeats included.
     mentioned: Vec<Uid<'a>>,
+}
+
+/// What is known of an entity that is not the principal.
+#[derive(Debug, Clone, Copy)]
+enum Known<'a> {
+    /// From the body.
+    Described(&'a Described<'a>),
+    Stored(&'a StoredEntity),
+    Nothing,
 }
 
 /// What the body says of one entity.
@@ -62,7 +74,9 @@ impl<'a> Case<'a> {
         let resource = setting.resource_type.declared.uid(&question.resource.id)?;
         let checker = Checker::new(&snapshot.schema, Form::Plain);
         let mut intake = Intake { snapshot, principal, checker };
-        let of_resource = intake.resource(&question.resource, setting.resource_type, resource)?;
+        let stored = snapshot.store.get(resource);
+        let of_resource =
+            intake.resource(&question.resource, setting.resource_type, resource, stored.is_some())?;
         let mut further = HashMap::default();
         for (index, entity) in question.entities.iter().enumerate() {
             let at = At::Element(&At::Root("entities"), index);
@@ -74,8 +88,18 @@ impl<'a> Case<'a> {
         }
         let mentioned = intake.checker.mentioned;
         let context = setting.context.as_ref().map_err(Refusal::clone)?;
-        let case =
-            Self { snapshot, principal, action, setting, context, resource, of_resource, further, mentioned };
+        let case = Self {
+            snapshot,
+            principal,
+            action,
+            setting,
+            context,
+            resource,
+            of_resource,
+            stored,
+            further,
+            mentioned,
+        };
         case.check_ancestry()?;
         Ok(case)
     }
@@ -114,16 +138,17 @@ impl<'a> Case<'a> {
         if self.is_principal(uid) {
             return Ok(self.principal.alone.get(&self.principal.uid).cloned());
         }
-        match self.described(uid) {
-            Some(described) => {
+        match self.known(uid) {
+            Known::Described(described) => {
                 let parents = if ancestors { self.named(&described.parents) } else { &[] };
                 described.entity(uid, parents).map(Some)
             }
+            Known::Stored(stored) => stored.entity().map(Some),
             // Of all entities, actions alone have types of that name.
-            None if uid.type_name().basename() == "Action" => {
+            Known::Nothing if uid.type_name().basename() == "Action" => {
                 Ok(self.snapshot.schema.action_entity(&uid.owned()).cloned())
             }
-            None => self.snapshot.store.entity(uid),
+            Known::Nothing => Ok(None),
         }
     }
 
@@ -131,9 +156,10 @@ impl<'a> Case<'a> {
     /// and tags name.
     pub(super) fn mentioned_by<'s>(&'s self, uid: Uid<'s>) -> Uids<'s> {
         // Tokens name no entities, so of a principal all that is mentioned is stored.
-        match self.described(uid) {
-            Some(described) => self.named(&described.mentions).into(),
-            None => self.snapshot.store.references(uid).into(),
+        match self.known(uid) {
+            Known::Described(described) => self.named(&described.mentions).into(),
+            Known::Stored(stored) => stored.references().into(),
+            Known::Nothing => Uids::default(),
         }
     }
 
@@ -142,9 +168,10 @@ impl<'a> Case<'a> {
         if self.is_principal(uid) {
             return Uids::from(&*self.principal.parents);
         }
-        match self.described(uid) {
-            Some(described) => self.named(&described.parents).into(),
-            None => self.snapshot.store.parents(uid),
+        match self.known(uid) {
+            Known::Described(described) => self.named(&described.parents).into(),
+            Known::Stored(stored) => stored.parents().into(),
+            Known::Nothing => Uids::default(),
         }
     }
 
@@ -165,8 +192,17 @@ impl<'a> Case<'a> {
         !uids.iter().any(|uid| self.stands_in_something(uid))
     }
 
-    fn described<'s>(&'s self, uid: Uid<'s>) -> Option<&'s Described<'s>> {
-        if uid == self.resource { self.of_resource.as_ref() } else { self.further.get(&uid) }
+    fn known<'s>(&'s self, uid: Uid<'s>) -> Known<'s> {
+        let (described, stored) = if uid == self.resource {
+            (self.of_resource.as_ref(), self.stored)
+        } else {
+            (self.further.get(&uid), None)
+        };
+        match (described, stored) {
+            (Some(described), _) => Known::Described(described),
+            (None, Some(stored)) => Known::Stored(stored),
+            (None, None) => self.snapshot.store.get(uid).map_or(Known::Nothing, Known::Stored),
+        }
     }
 
     fn ancestors_of_resource(&self) -> HashSet<Uid<'_>> {
@@ -207,11 +243,12 @@ impl<'a> Intake<'a> {
         given: &'a EntityDescription,
         of_type: GivenType<'a>,
         uid: Uid<'a>,
+        is_stored: bool,
     ) -> Result<Option<Described<'a>>, Refusal> {
         let GivenType { declared, is_identity } = of_type;
-        let there = uid == Uid::from(&self.principal.uid) || self.snapshot.store.contains(uid);
+        let there = is_stored || uid == Uid::from(&self.principal.uid);
         if given.describes() {
-            self.may_describe(of_type, uid, At::Root("resource"))?;
+            self.may_describe(of_type, uid, is_stored, At::Root("resource"))?;
         } else if there {
             return Ok(None);
         }
@@ -243,12 +280,18 @@ impl<'a> Intake<'a> {
         if uid == resource {
             return Err(Refusal::malformed(format!("`{at}` is the resource: describe it in `resource`")));
         }
-        self.may_describe(of_type, uid, at)?;
+        self.may_describe(of_type, uid, self.snapshot.store.contains(uid), at)?;
         Ok((uid, self.describe(given, of_type.declared, at)?))
     }
 
     /// Identity comes from the token and the store alone, and what is stored is never overridden.
-    fn may_describe(&self, of_type: GivenType<'_>, uid: Uid<'_>, at: At<'_>) -> Result<(), Refusal> {
+    fn may_describe(
+        &self,
+        of_type: GivenType<'_>,
+        uid: Uid<'_>,
+        is_stored: bool,
+        at: At<'_>,
+    ) -> Result<(), Refusal> {
         if of_type.is_identity {
             let detail = format!(
                 "`{at}` describes an entity of type `{}`: those come from tokens and stored entities only",
@@ -262,7 +305,7 @@ impl<'a> Intake<'a> {
             );
             return Err(Refusal::new(RefusalCode::ForgedIdentity, detail));
         }
-        if self.snapshot.store.contains(uid) {
+        if is_stored {
             let detail =
                 format!("`{at}` describes `{uid}`, which is stored: name it, and leave its description out");
             return Err(Refusal::new(RefusalCode::StoredEntity, detail));

@@ -221,17 +221,9 @@ impl Store {
         self.get(uid).map(StoredEntity::parents).unwrap_or_default().into()
     }
 
-    /// An entity as the engine takes it.
-    ///
-    /// # Errors
-    /// The engine's words; never for what was judged.
-    pub(super) fn entity(&self, uid: Uid<'_>) -> Result<Option<Entity>, String> {
-        self.get(uid).map(StoredEntity::entity).transpose()
-    }
-
     /// Its parents and every entity that its attributes and tags mention.
     pub(super) fn references(&self, uid: Uid<'_>) -> &[EntityUid] {
-        self.get(uid).map_or(&[], |stored| &stored.references)
+        self.get(uid).map_or(&[], StoredEntity::references)
     }
 
     pub(super) fn contains(&self, uid: Uid<'_>) -> bool {
@@ -308,7 +300,16 @@ impl StoredEntity {
         kept_expressions(&self.tags, &self.references)
     }
 
-    fn entity(&self) -> Result<Entity, String> {
+    /// Every entity that its attributes and tags mention, and then its parents.
+    pub(super) fn references(&self) -> &[EntityUid] {
+        &self.references
+    }
+
+    /// As the engine takes it.
+    ///
+    /// # Errors
+    /// See [`Self::attributes`].
+    pub(super) fn entity(&self) -> Result<Entity, String> {
         if let Some(made) = &self.made {
             return Ok((**made).clone());
         }

@@ -15,6 +15,8 @@ use super::hashing::{FastMap, FastSet};
 pub(super) struct Uid<'a> {
     type_name: &'a EntityTypeName,
     id: &'a str,
+    /// Where somebody owns it: a long id is not copied then.
+    owned: Option<&'a EntityUid>,
 }
 
 /// Some uids in their order, owned or borrowed.
@@ -34,7 +36,7 @@ pub(super) struct Id(EntityId);
 
 impl<'a> Uid<'a> {
     pub(super) const fn new(type_name: &'a EntityTypeName, id: &'a str) -> Self {
-        Self { type_name, id }
+        Self { type_name, id, owned: None }
     }
 
     pub(super) const fn type_name(self) -> &'a EntityTypeName {
@@ -47,13 +49,14 @@ impl<'a> Uid<'a> {
 
     /// As the engine takes it.
     pub(super) fn owned(self) -> EntityUid {
-        EntityUid::from_type_name_and_id(self.type_name.clone(), EntityId::new(self.id))
+        let made = || EntityUid::from_type_name_and_id(self.type_name.clone(), EntityId::new(self.id));
+        self.owned.cloned().unwrap_or_else(made)
     }
 }
 
 impl<'a> From<&'a EntityUid> for Uid<'a> {
     fn from(uid: &'a EntityUid) -> Self {
-        Self::new(uid.type_name(), uid.id().unescaped())
+        Self { owned: Some(uid), ..Self::new(uid.type_name(), uid.id().unescaped()) }
     }
 }
 
