@@ -144,6 +144,8 @@ fn an_array_stands_for_no_object() {
     assert!(items.unwrap().items[0].question.is_err());
     let batch = Batch::parse(br#"["t", []]"#, &Limits::default()).unwrap_err().detail;
     assert!(batch.contains("expected an object with `requests`"), "{batch}");
+    let batch = Batch::parse(br#"{"requests": {}}"#, &Limits::default()).unwrap_err().detail;
+    assert!(batch.starts_with("invalid type: an object, expected an array (line 1"), "{batch}");
 }
 
 #[test]

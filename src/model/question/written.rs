@@ -169,6 +169,7 @@ fn in_our_words(error: &serde_json::Error) -> String {
         .replace("missing field", "missing member")
         .replace("duplicate field", "duplicate member")
         .replace("invalid type: sequence", "invalid type: an array")
+        .replace("invalid type: map", "invalid type: an object")
         .replace("expected a sequence", "expected an array")
         .replace("EOF while parsing", "the text ends within");
     let text = match (text.find("string \""), text.rfind("\", expected")) {
